@@ -69,6 +69,7 @@ create table ducto.credit_lots (
     plan_key text,
     period_start timestamptz,
     transaction_id bigint,
+    revoked_at timestamptz,
     created_at timestamptz not null,
     primary key (account_id, lot_id),
     check (0 <= remaining and remaining <= amount),

@@ -1,0 +1,21 @@
+-- The one clock. A session may move it only where the owner has written test_clock = on.
+create or replace function ducto.now()
+returns timestamptz
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_clock text := current_setting('ducto.clock', true);
+begin
+    -- Not now(): a charge that waited for a lock must be dated after the one it waited for.
+    if v_clock is null or v_clock = '' then
+        return clock_timestamp();
+    end if;
+    if exists (select from ducto.settings s where s.key = 'test_clock' and s.value = 'on') then
+        return v_clock::timestamptz;
+    end if;
+    return clock_timestamp();
+end
+$$;

@@ -258,3 +258,61 @@ alter table ducto.credit_spend_caps enable row level security;
 alter table ducto.credit_team_members enable row level security;
 alter table ducto.credit_events enable row level security;
 alter table ducto.credit_usage_daily enable row level security;
+
+create type ducto.terms as (
+    version integer,
+    plan_key text,
+    plan_missing boolean,
+    floor numeric,
+    thresholds numeric[],
+    free_allowance numeric,
+    period text,
+    anchored boolean,
+    rollover_max numeric,
+    max_concurrent integer,
+    missing_feature text
+);
+comment on type ducto.terms is
+    'What the pricing version and the plan say about one operation of one account.';
+
+create type ducto.lot as (
+    lot_id bigint,
+    kind text,
+    category text,
+    remaining numeric,
+    priority integer,
+    expires_at timestamptz,
+    created_at timestamptz
+);
+comment on type ducto.lot is 'A spendable lot; lot_id is null while its grant is due but unwritten.';
+
+create type ducto.position as (
+    lots ducto.lot[],
+    balance numeric,
+    allowance numeric,
+    held numeric,
+    stale boolean
+);
+comment on type ducto.position is
+    'What an account can spend at one instant: lots in the order of consumption and their sums. '
+    'stale: lapsed lots or a due allowance are accounted for here but not yet written.';
+
+create type ducto.assessment as (
+    failure jsonb,
+    stale boolean,
+    cost numeric,
+    amount numeric,
+    allowance_consumed numeric,
+    balance_after numeric,
+    available_after numeric,
+    debt_after numeric,
+    allocations jsonb,
+    breakdown jsonb,
+    model text,
+    operation text,
+    warnings jsonb,
+    caps jsonb,
+    terms ducto.terms
+);
+comment on type ducto.assessment is
+    'What a charge would do, decided before anything is written; failure: why it may not.';

@@ -1,0 +1,102 @@
+"""What the commands print: aligned tables for people, exact JSON for programs.
+
+Nothing here writes a number through a float, and nothing is coloured when the output is not a
+terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from ducto_pg import exact_json
+
+__all__ = ["amount", "bars", "cell", "fields", "print_json", "table"]
+
+CELL_WIDTH_MAX = 60
+
+
+def amount(value: Decimal | int | None) -> str:
+    """A number as people read it: thousands separated, no trailing zeros, no exponent."""
+    if value is None:
+        return "-"
+    text = exact_json.plain(Decimal(value))
+    sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
+    whole, point, fraction = digits.partition(".")
+    return f"{sign}{int(whole):,}{point}{fraction}"
+
+
+def cell(value: Any) -> str:
+    """One table cell: `-` for nothing, one line, and never wider than is readable."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal | int):
+        return amount(value)
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S%z").replace("+0000", "Z")
+    if isinstance(value, Mapping | list | tuple):
+        value = exact_json.dumps(value) if value else "-"
+    text = " ".join(str(value).split())
+    return text if len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
+    """Print rows under headings; a column of numbers is aligned to the right."""
+    raw = [list(row) for row in rows]
+    if not raw:
+        click.echo(empty or "(nothing to show)")
+        return
+    numeric = [_is_numeric([row[i] for row in raw]) for i in range(len(headings))]
+    text = [[cell(value) for value in row] for row in raw]
+    widths = [max(len(h), *(len(row[i]) for row in text)) for i, h in enumerate(headings)]
+    click.echo(click.style(_line(headings, widths, numeric), bold=True))
+    for row in text:
+        click.echo(_line(row, widths, numeric))
+
+
+def _is_numeric(column: Sequence[Any]) -> bool:
+    present = [value for value in column if value is not None]
+    return bool(present) and all(
+        isinstance(value, Decimal | int) and not isinstance(value, bool) for value in present
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
+    parts = [
+        text.rjust(width) if right else text.ljust(width)
+        for text, width, right in zip(cells, widths, numeric, strict=True)
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def fields(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print `name  value` lines, the values in one column."""
+    items = [(name, cell(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in items), default=0)
+    for name, value in items:
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def bars(rows: Iterable[tuple[str, Decimal]], *, width: int = 40) -> None:
+    """Print a bar chart, the longest bar `width` characters, largest value first."""
+    items = sorted(rows, key=lambda item: (-item[1], item[0]))
+    if not items:
+        return
+    largest = items[0][1]
+    name_width = max(len(name) for name, _ in items)
+    number_width = max(len(amount(value)) for _, value in items)
+    for name, value in items:
+        length = int(value * width / largest) if largest > 0 else 0
+        bar = "█" * max(length, 1 if value > 0 else 0)
+        click.echo(f"{name.ljust(name_width)}  {amount(value).rjust(number_width)}  {bar}".rstrip())
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON, money with all of its digits."""
+    click.echo(exact_json.dumps(value, indent=2))

@@ -1,0 +1,447 @@
+"""What the calls return: frozen dataclasses, money as Decimal, times as aware datetimes.
+
+A field that a server does not send takes its default, and `raw` keeps the whole answer, so a
+newer server never breaks an older client and a new key is reachable before it has a field.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
+from dataclasses import fields as dataclass_fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+__all__ = [
+    "Balance",
+    "Breakdown",
+    "Calculation",
+    "CapCheck",
+    "Charge",
+    "ExpiredAccount",
+    "ExpiredReservation",
+    "Explanation",
+    "Feature",
+    "Grant",
+    "Hold",
+    "Lot",
+    "Plan",
+    "PricingVersion",
+    "Quote",
+    "Refund",
+    "Release",
+    "RepricedModel",
+    "Result",
+    "Revocation",
+    "SpendCap",
+    "Transaction",
+    "UserPlan",
+    "Validation",
+    "Violation",
+]
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The common part: `parse` reads an answer, `raw` is that answer."""
+
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, answer: Mapping[str, Any]) -> Self:
+        """Read a JSON object, or a row, into this result."""
+        values: dict[str, Any] = {"raw": answer}
+        for name, (convert, required) in _converters(cls).items():
+            if name not in answer:
+                if required:
+                    raise ValueError(f"the server's answer has no {name}: {sorted(answer)}")
+                continue
+            values[name] = convert(answer[name])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown(Result):
+    """The parts of a price, exact; `total` is their sum, rounded once."""
+
+    model: Decimal = ZERO
+    tools: Decimal = ZERO
+    search: Decimal = ZERO
+    cache: Decimal = ZERO
+    fixed: Decimal = ZERO
+    total: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge(Result):
+    """What a charge did. `cost` is the price, `amount` what left the balance."""
+
+    status: str = "ok"
+    transaction_id: int | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    model: str | None = None
+    cost: Decimal = ZERO
+    allowance_consumed: Decimal = ZERO
+    amount: Decimal = ZERO
+    balance_after: Decimal | None = None
+    available_after: Decimal | None = None
+    pricing_version: int | None = None
+    breakdown: Breakdown | None = None
+    warnings: tuple[Any, ...] = ()
+    replayed: bool = False
+    code: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True when the credits were taken (now, or by the call this one repeats)."""
+        return self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote(Result):
+    """What a charge would do now. Nothing was written."""
+
+    user_id: str | None = None
+    affordable: bool = True
+    model: str | None = None
+    cost: Decimal | None = None
+    allowance_consumed: Decimal | None = None
+    amount: Decimal | None = None
+    balance_after: Decimal | None = None
+    available_after: Decimal | None = None
+    pricing_version: int | None = None
+    breakdown: Breakdown | None = None
+    warnings: tuple[Any, ...] = ()
+    code: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant(Result):
+    """Credits that were added."""
+
+    transaction_id: int
+    lot_id: int | None = None
+    user_id: str
+    amount: Decimal
+    balance_after: Decimal
+    expires_at: datetime | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation(Result):
+    """What was taken back of a grant."""
+
+    transaction_id: int | None = None
+    user_id: str | None = None
+    amount: Decimal = ZERO
+    debt: Decimal = ZERO
+    written_off: Decimal = ZERO
+    balance_after: Decimal | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance(Result):
+    """An account now: `available = balance + allowance_remaining - held`."""
+
+    user_id: str
+    balance: Decimal
+    allowance_remaining: Decimal = ZERO
+    held: Decimal = ZERO
+    available: Decimal = ZERO
+    debt: Decimal = ZERO
+    plan_key: str | None = None
+    lifetime_granted: Decimal = ZERO
+    lifetime_spent: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction(Result):
+    """One entry of the ledger."""
+
+    transaction_id: int
+    user_id: str | None = None
+    team_id: str | None = None
+    type: str
+    amount: Decimal
+    allowance_consumed: Decimal = ZERO
+    balance_after: Decimal
+    model: str | None = None
+    operation: str | None = None
+    metrics: Mapping[str, Any] | None = None
+    breakdown: Mapping[str, Any] | None = None
+    pricing_version: int | None = None
+    idempotency_key: str | None = None
+    reference_id: int | None = None
+    metadata: Mapping[str, Any] | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot(Result):
+    """A grant of credits and what is left of it."""
+
+    lot_id: int
+    kind: str
+    category: str | None = None
+    amount: Decimal
+    remaining: Decimal
+    priority: int | None = None
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricingVersion(Result):
+    """A published pricing. `config` is absent in lists."""
+
+    version: int
+    id: UUID | None = None
+    label: str | None = None
+    active: bool = False
+    config: Mapping[str, Any] | None = None
+    created_at: datetime | None = None
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation(Result):
+    """Whether a pricing config could be published, and every reason why not."""
+
+    valid: bool
+    errors: tuple[Any, ...] = ()
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calculation(Result):
+    """The price of a usage, without an account."""
+
+    total: Decimal
+    model: str | Decimal | None = None
+    breakdown: Breakdown | None = None
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Result):
+    """Credits set aside until settled, released, or `expires_at`."""
+
+    reservation_id: UUID | None = None
+    user_id: str | None = None
+    amount: Decimal = ZERO
+    available: Decimal | None = None
+    expires_at: datetime | None = None
+    pricing_version: int | None = None
+    status: str = "ok"
+    replayed: bool = False
+    code: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Result):
+    """A hold that was given up."""
+
+    reservation_id: UUID
+    status: str | None = None
+    released: Decimal | None = None
+    available: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredReservation(Result):
+    """A hold whose deadline had passed and that was closed."""
+
+    reservation_id: UUID
+    user_id: str | None = None
+    amount: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund(Result):
+    """Credits given back for a charge, to the payer and the lots it drew on."""
+
+    transaction_id: int
+    refunded_transaction_id: int
+    amount: Decimal
+    allowance_restored: Decimal = ZERO
+    balance_after: Decimal
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Result):
+    """A plan of a pricing version."""
+
+    plan_key: str
+    name: str | None = None
+    free_allowance: Decimal = ZERO
+    period: str | None = None
+    features: Mapping[str, Any] = field(default_factory=dict)
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPlan(Result):
+    """The plan an account is on, and its current period."""
+
+    user_id: str
+    plan_key: str | None = None
+    name: str | None = None
+    free_allowance: Decimal | None = None
+    allowance_remaining: Decimal | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    features: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature(Result):
+    """Whether a plan has a feature, and its value."""
+
+    has_feature: bool
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendCap(Result):
+    """A cap and its current window."""
+
+    user_id: str | None = None
+    cap_type: str
+    model: str | None = None
+    limit: Decimal
+    action: str = "deny"
+    used: Decimal = ZERO
+    remaining: Decimal | None = None
+    resets_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapCheck(Result):
+    """Whether the caps leave room for an amount."""
+
+    allowed: bool = True
+    caps: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Result):
+    """A ledger entry with everything needed to recompute it."""
+
+    recomputes: bool | None = None
+    transaction_id: int | None = None
+    expressions: Any = None
+    variables: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredAccount(Result):
+    """What a sweep booked, or would book, for one account."""
+
+    user_id: str | None = None
+    expired: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepricedModel(Result):
+    """What stored usage cost, and what it would have cost; model None: the total."""
+
+    model: str | None = None
+    charges: int = 0
+    cost: Decimal = ZERO
+    new_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation(Result):
+    """An invariant that does not hold. A healthy database has none."""
+
+    detail: Any = None
+
+
+_KNOWN: dict[type, dict[str, tuple[Callable[[Any], Any], bool]]] = {}
+
+
+def _converters(cls: type[Result]) -> dict[str, tuple[Callable[[Any], Any], bool]]:
+    """How each field of a result is read, worked out once for each class."""
+    if cls in _KNOWN:
+        return _KNOWN[cls]
+    hints = get_type_hints(cls)
+    converters: dict[str, tuple[Callable[[Any], Any], bool]] = {}
+    for item in dataclass_fields(cls):
+        if item.name == "raw":
+            continue
+        required = item.default is MISSING and item.default_factory is MISSING
+        converters[item.name] = (_converter(hints[item.name]), required)
+    return _KNOWN.setdefault(cls, converters)
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    """The reader for one annotated type; `X | None` reads null as None."""
+    if get_origin(hint) in (Union, types.UnionType):
+        members = [arg for arg in get_args(hint) if arg is not type(None)]
+        if len(members) > 1:
+            return _as_is
+        inner = _converter(members[0])
+        return lambda value: None if value is None else inner(value)
+    origin = get_origin(hint) or hint
+    if isinstance(origin, type) and issubclass(origin, Result):
+        result: type[Result] = origin
+        return lambda value: result.parse(value)
+    return _READERS.get(origin, _as_is)
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool | float) or value is None:
+        raise ValueError(f"{value!r} is not an exact amount")
+    return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _day(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def _identifier(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return {} if value is None else value
+
+
+def _sequence(value: Any) -> tuple[Any, ...]:
+    return () if value is None else tuple(value)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    Decimal: _decimal,
+    datetime: _moment,
+    date: _day,
+    UUID: _identifier,
+    int: int,
+    Mapping: _mapping,
+    tuple: _sequence,
+}

@@ -195,6 +195,7 @@ create table ducto.credit_spend_caps (
     amount_limit numeric(38, 12) not null check (amount_limit >= 0),
     action text not null default 'deny' check (action in ('deny', 'warn', 'notify')),
     window_start timestamptz not null,
+    window_end timestamptz not null,
     spent numeric(38, 12) not null default 0 check (spent >= 0),
     created_at timestamptz not null,
     primary key (account_id, cap_type, model)
@@ -305,13 +306,14 @@ create type ducto.assessment as (
     allowance_consumed numeric,
     balance_after numeric,
     available_after numeric,
-    debt_after numeric,
+    allowance_after numeric,
     allocations jsonb,
     breakdown jsonb,
     model text,
     operation text,
     warnings jsonb,
-    caps jsonb,
+    events jsonb,
+    caps_lapsed boolean,
     terms ducto.terms
 );
 comment on type ducto.assessment is

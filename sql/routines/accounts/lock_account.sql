@@ -9,18 +9,18 @@ as $$
 declare
     v_account ducto.credit_accounts;
 begin
-    select a.* into v_account from ducto.credit_accounts a
-    where a.account_id = p_account_id
-    for no key update skip locked;
-    if found then
-        return v_account;
-    end if;
     if current_setting('transaction_isolation') = 'repeatable read' then
         perform ducto.raise_error('DU017', jsonb_build_object(
             'argument', 'transaction_isolation',
             'message', 'Under REPEATABLE READ a charge cannot see what other sessions charged.',
             'hint', 'Use READ COMMITTED, or SERIALIZABLE with retries.'
         ));
+    end if;
+    select a.* into v_account from ducto.credit_accounts a
+    where a.account_id = p_account_id
+    for no key update skip locked;
+    if found then
+        return v_account;
     end if;
     -- Contended or new. Waiters queue on the advisory lock instead of fighting for the row.
     perform pg_advisory_xact_lock(hashtextextended(p_account_id, 4207849484));

@@ -1,9 +1,7 @@
 -- What the pricing and the plan say about one operation of one account, in one look-up.
 create or replace function ducto.read_terms(
     p_account ducto.credit_accounts,
-    p_operation text,
-    p_version integer default null,
-    p_plan_key text default null
+    p_operation text
 )
 returns ducto.terms
 language plpgsql
@@ -15,20 +13,12 @@ declare
     v_terms ducto.terms;
     v_plan ducto.credit_plans;
     v_policy jsonb;
-    v_default_plan text;
     v_feature text;
 begin
-    if p_version is null then
-        select c.version, c.min_balance, c.low_balance_thresholds, c.default_plan_key
-        into v_terms.version, v_terms.floor, v_terms.thresholds, v_default_plan
-        from ducto.credit_pricing_config c where c.active;
-        v_terms.plan_key := coalesce(p_account.plan_key, v_default_plan);
-    else
-        select c.version, c.min_balance, c.low_balance_thresholds
-        into v_terms.version, v_terms.floor, v_terms.thresholds
-        from ducto.credit_pricing_config c where c.version = p_version;
-        v_terms.plan_key := p_plan_key;
-    end if;
+    select c.version, c.min_balance, c.low_balance_thresholds,
+        coalesce(p_account.plan_key, c.default_plan_key)
+    into v_terms.version, v_terms.floor, v_terms.thresholds, v_terms.plan_key
+    from ducto.credit_pricing_config c where c.active;
     v_terms.floor := coalesce(v_terms.floor, 0);
     if v_terms.plan_key is null or p_account.kind = 'team' then
         v_terms.plan_key := null;
@@ -63,6 +53,6 @@ begin
     return v_terms;
 end
 $$;
-comment on function ducto.read_terms(ducto.credit_accounts, text, integer, text) is
-    'Floor, thresholds, allowance and policy for p_operation: of the active version and the '
-    'account''s plan, or of the version and plan that a hold has pinned.';
+comment on function ducto.read_terms(ducto.credit_accounts, text) is
+    'Floor, thresholds, allowance and policy that the active pricing version and the account''s '
+    'plan give an operation; all null while nothing is published.';

@@ -5,6 +5,8 @@ language sql
 stable
 security invoker
 set search_path = ''
-return ducto.error_object(
-    'DU017', jsonb_build_object('argument', p_argument, 'message', p_message)
-) || '{"status": "error"}';
+as $$
+    select ducto.error_object(
+        'DU017', jsonb_build_object('argument', p_argument, 'message', p_message)
+    ) || '{"status": "error"}';
+$$;

@@ -13,16 +13,13 @@ set search_path = ''
 as $$
 declare
     v_lots ducto.lot[] := '{}';
-    v_anchor timestamptz := case
-        when p_terms.anchored then coalesce(p_account.period_anchor, p_account.created_at)
-    end;
     v_start timestamptz;
     v_end timestamptz;
     v_last_start timestamptz;
     v_amount numeric;
 begin
     select w.period_start, w.period_end into v_start, v_end
-    from ducto.period(p_terms.period, p_now, v_anchor) w;
+    from ducto.account_period(p_account, p_terms, p_now) w;
 
     select p_terms.free_allowance - coalesce(sum(l.amount), 0) into v_amount
     from ducto.credit_lots l
@@ -43,7 +40,9 @@ begin
             and l.kind = 'rollover' and l.period_start = v_start
     ) then
         select w.period_start into v_last_start
-        from ducto.period(p_terms.period, v_start - interval '1 microsecond', v_anchor) w;
+        from ducto.account_period(
+            p_account, p_terms, v_start - interval '1 microsecond'
+        ) w;
         select least(p_terms.rollover_max, coalesce(
             sum(l.remaining + l.forfeited),
             -- Never touched in the last period: its whole allowance was left.

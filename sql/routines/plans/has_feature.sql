@@ -6,4 +6,6 @@ immutable
 strict
 security invoker
 set search_path = ''
-return coalesce(p_features -> p_feature, 'null') not in ('null'::jsonb, 'false'::jsonb);
+as $$
+    select coalesce(p_features -> p_feature, 'null') not in ('null'::jsonb, 'false'::jsonb);
+$$;

@@ -1,0 +1,36 @@
+-- Writes down what time has changed: lapsed lots are booked, the period's allowance is granted.
+-- Every operation that moves money does this first, so that the chain of entries has no gap.
+create or replace function ducto.bring_up_to_date(
+    p_account ducto.credit_accounts,
+    p_now timestamptz
+)
+returns ducto.credit_accounts
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_account ducto.credit_accounts := p_account;
+    v_terms ducto.terms := ducto.read_terms(p_account, null);
+    v_lot ducto.lot;
+begin
+    perform ducto.book_expiry(p_account.account_id, p_now);
+    if v_terms.plan_key is null or (
+        p_account.allowance_until > p_now and p_account.allowance_version = v_terms.version
+    ) then
+        return v_account;
+    end if;
+    foreach v_lot in array ducto.due_lots(p_account, v_terms, p_now) loop
+        perform ducto.grant_due_lot(p_account, v_terms.plan_key, v_lot, p_now);
+    end loop;
+    update ducto.credit_accounts a set
+        allowance_until = (ducto.account_period(p_account, v_terms, p_now)).period_end,
+        allowance_version = v_terms.version
+    where a.account_id = p_account.account_id
+    returning a.* into v_account;
+    return v_account;
+end
+$$;
+comment on function ducto.bring_up_to_date(ducto.credit_accounts, timestamptz) is
+    'Returns the locked account as it then is.';

@@ -1,0 +1,41 @@
+-- The arguments of a grant: null when they are valid, else the error.
+create or replace function ducto.check_grant(
+    p_user_id text,
+    p_amount numeric,
+    p_type text,
+    p_expires_at timestamptz,
+    p_category text,
+    p_idempotency_key text,
+    p_metadata jsonb
+)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+    if p_type is null or p_type not in (
+        'purchase', 'subscription', 'promo', 'signup_bonus', 'adjustment', 'opening'
+    ) then
+        return ducto.invalid('p_type', format(
+            'The type %s is not one of purchase, subscription, promo, signup_bonus, adjustment, '
+            'opening.', coalesce(p_type, 'null')
+        ));
+    elsif p_amount = 0 then
+        return ducto.invalid('p_amount', 'An amount of 0 grants nothing.');
+    elsif p_amount < 0 and p_type <> 'adjustment' then
+        return ducto.invalid('p_amount', 'Only an adjustment may be negative.');
+    elsif p_category not in ('paid', 'promotional') then
+        return ducto.invalid('p_category', 'The category is paid or promotional.');
+    elsif p_expires_at <= ducto.now() then
+        return ducto.invalid('p_expires_at', 'The expiry lies in the past.');
+    elsif p_expires_at is not null and p_amount < 0 then
+        return ducto.invalid('p_expires_at', 'A negative adjustment does not expire.');
+    end if;
+    return coalesce(
+        ducto.check_amount('p_amount', p_amount, p_negative => true),
+        ducto.check_arguments(p_user_id, p_idempotency_key, p_metadata)
+    );
+end
+$$;

@@ -1,0 +1,51 @@
+create or replace function public.ducto_list_lots(p_user_id text)
+returns table (
+    lot_id bigint,
+    kind text,
+    category text,
+    amount numeric,
+    remaining numeric,
+    priority integer,
+    effective_at timestamptz,
+    expires_at timestamptz,
+    status text,
+    transaction_id bigint,
+    created_at timestamptz
+)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+    v_now timestamptz := ducto.now();
+begin
+    return query
+    select
+        l.lot_id, l.kind, l.category, trim_scale(l.amount), trim_scale(l.remaining), l.priority,
+        l.effective_at, l.expires_at,
+        case
+            when l.revoked_at is not null then 'revoked'
+            when l.expires_at <= v_now then 'expired'
+            when l.effective_at > v_now then 'scheduled'
+            when l.live then 'live'
+            else 'used'
+        end,
+        l.transaction_id, l.created_at
+    from ducto.credit_lots l
+    left join unnest(ducto.consumption_order(array(
+        select row(
+            o.lot_id, o.kind, o.category, o.remaining, o.priority, o.expires_at, o.created_at
+        )::ducto.lot
+        from ducto.credit_lots o
+        where o.account_id = p_user_id
+            and o.live
+            and (o.expires_at is null or o.expires_at > v_now)
+    ))) with ordinality s on s.lot_id = l.lot_id
+    where l.account_id = p_user_id
+    order by s.ordinality nulls last, l.lot_id desc;
+end
+$$;
+comment on function public.ducto_list_lots(text) is
+    'The grants of an account: the live ones first, in the order in which a charge consumes them. '
+    'status: live, used, expired, revoked or scheduled. Callers: service, admin, reader.';

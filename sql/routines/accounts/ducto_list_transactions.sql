@@ -1,0 +1,55 @@
+create or replace function public.ducto_list_transactions(
+    p_user_id text,
+    p_limit integer default 50,
+    p_before bigint default null,
+    p_type text default null
+)
+returns table (
+    transaction_id bigint,
+    user_id text,
+    team_id text,
+    type text,
+    amount numeric,
+    allowance_consumed numeric,
+    balance_after numeric,
+    model text,
+    operation text,
+    breakdown jsonb,
+    pricing_version integer,
+    metrics jsonb,
+    allocations jsonb,
+    idempotency_key text,
+    reference_id bigint,
+    reservation_id uuid,
+    metadata jsonb,
+    created_at timestamptz
+)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+    if coalesce(p_limit, 0) not between 1 and 1000 then
+        perform ducto.raise_error('DU017', ducto.invalid('p_limit', 'The limit is 1 to 1000.'));
+    end if;
+    return query
+    select
+        t.id, t.actor_id, case when a.kind = 'team' then a.account_id end, t.type,
+        trim_scale(t.amount), trim_scale(t.allowance_consumed), trim_scale(t.balance_after),
+        t.model, t.operation, t.breakdown, t.pricing_version, t.metrics, t.allocations,
+        t.idempotency_key, t.reference_id, t.reservation_id, coalesce(t.metadata, '{}'),
+        t.created_at
+    from ducto.credit_accounts a
+    join ducto.credit_transactions t on t.account_id = a.account_id
+    where a.account_id = p_user_id
+        and (p_before is null or t.id < p_before)
+        and (p_type is null or t.type = p_type)
+    order by t.id desc
+    limit p_limit;
+end
+$$;
+comment on function public.ducto_list_transactions(text, integer, bigint, text) is
+    'The ledger of an account (a team''s by its team id), newest first. p_limit: 1 to 1000 rows; '
+    'p_before: only entries older than this transaction_id, for paging; p_type: only this type. '
+    'Errors: DU017. Callers: service, admin, reader.';

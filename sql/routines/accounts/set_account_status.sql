@@ -1,0 +1,18 @@
+create or replace function ducto.set_account_status(p_account_id text, p_status text)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_failure jsonb := ducto.check_arguments(p_account_id, null, null);
+begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
+    perform ducto.lock_account(p_account_id);
+    update ducto.credit_accounts a set status = p_status where a.account_id = p_account_id;
+    return jsonb_build_object('user_id', p_account_id, 'status', p_status);
+end
+$$;

@@ -1,0 +1,32 @@
+-- How a charge ends for its caller: an error is raised, a denial raised or recorded and returned.
+create or replace function ducto.finish(
+    p_result jsonb,
+    p_account_id text,
+    p_actor_id text,
+    p_raise boolean
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    if p_result ->> 'status' = 'ok' then
+        return p_result;
+    end if;
+    if p_result ->> 'status' = 'error' or p_raise is distinct from false then
+        perform ducto.raise_error(p_result ->> 'code', p_result);
+    end if;
+    perform ducto.write_event(
+        p_account_id,
+        p_actor_id,
+        case p_result ->> 'code'
+            when 'DU001' then 'credits.cap_reached' else 'credits.deduct_failed'
+        end,
+        ducto.now(),
+        p_result - 'status' - 'hint'
+    );
+    return p_result;
+end
+$$;

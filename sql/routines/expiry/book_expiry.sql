@@ -1,0 +1,36 @@
+-- Writes down what has already stopped counting: lots past their expiry, holds past their deadline.
+create or replace function ducto.book_expiry(p_account_id text, p_now timestamptz)
+returns numeric
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_allocations jsonb;
+    v_amount numeric;
+begin
+    -- An allowance is not part of the balance: its lapse is not a ledger entry.
+    update ducto.credit_lots l set forfeited = l.forfeited + l.remaining, remaining = 0, live = false
+    where l.account_id = p_account_id
+        and l.live and l.expires_at <= p_now and l.kind = 'allowance';
+
+    select
+        jsonb_agg(
+            jsonb_build_object('lot', l.lot_id, 'amount', -trim_scale(l.remaining))
+            order by l.lot_id
+        ),
+        sum(l.remaining)
+    into v_allocations, v_amount
+    from ducto.credit_lots l
+    where l.account_id = p_account_id and l.live and l.expires_at <= p_now;
+    if v_amount is null then
+        return 0;
+    end if;
+    perform ducto.apply_allocations(p_account_id, v_allocations, true);
+    perform ducto.write_entry(p_account_id, 'expiry', -v_amount, v_allocations, p_now);
+    return v_amount;
+end
+$$;
+comment on function ducto.book_expiry(text, timestamptz) is
+    'Books the lapsed lots of the locked account as one entry; returns the credits that expired.';

@@ -1,0 +1,227 @@
+"""How the client reaches the database: one function call at a time, and no other SQL.
+
+A connection that is passed in stays the caller's: nothing here commits it, rolls it back, closes
+it or changes its settings, so a charge belongs to the transaction of the caller's own rows. With a
+pool or a DSN each call is a transaction of its own.
+
+`call` and `rows` are the whole seam: another transport (an HTTP API, a fake in a test) implements
+these two and every client works over it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias, cast
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import AdaptContext, Loader
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+from psycopg.types.numeric import NumericLoader
+
+from ducto_pg import exact_json
+from ducto_pg.errors import translate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import psycopg_pool
+
+__all__ = ["AsyncPostgresStore", "AsyncStore", "PostgresStore", "Store"]
+
+Source: TypeAlias = "str | psycopg.Connection[Any] | psycopg_pool.ConnectionPool[Any]"
+AsyncSource: TypeAlias = "str | psycopg.AsyncConnection[Any] | psycopg_pool.AsyncConnectionPool[Any]"
+
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+APPLICATION_NAME = "ducto-pg"
+
+
+class Store(Protocol):
+    """What a manager needs of a transport."""
+
+    def call(self, function: str, /, **params: Any) -> Any:
+        """Call a function that returns one value; JSON comes back parsed, fractions as Decimal."""
+
+    def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
+        """Call a function that returns a table."""
+
+
+class AsyncStore(Protocol):
+    """The same, awaited."""
+
+    async def call(self, function: str, /, **params: Any) -> Any:
+        """Call a function that returns one value; JSON comes back parsed, fractions as Decimal."""
+
+    async def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
+        """Call a function that returns a table."""
+
+
+class _JsonLoader(Loader):
+    """Reads json and jsonb without ever making a float, whatever the connection is set to."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> Any:
+        return exact_json.loads(bytes(data))
+
+
+def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralString:
+    """The call, with named parameters; names are checked, values travel apart from it."""
+    for name in (function, *params):
+        if not NAME.fullmatch(name):
+            raise ValueError(f"not a name of a function or parameter: {name!r}")
+    arguments = ", ".join(f"{name} => %({name})s" for name in params)
+    selected = "* from" if rows else ""
+    # Built from names that were just checked, so the literal type is deserved.
+    return cast("LiteralString", f"select {selected} public.{function}({arguments})")
+
+
+def _values(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _adapted(value) for name, value in params.items()}
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, float):
+        raise TypeError(f"{value!r} is a float; amounts are Decimal, int or text")
+    if isinstance(value, Mapping | list | tuple):
+        return Jsonb(value, dumps=exact_json.dumps)
+    return value
+
+
+def _register_loaders(context: AdaptContext) -> None:
+    for name in ("json", "jsonb"):
+        context.adapters.register_loader(name, _JsonLoader)
+    context.adapters.register_loader("numeric", NumericLoader)
+
+
+def _table(columns: Sequence[psycopg.Column] | None, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    names = [column.name for column in columns or ()]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _is_open(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any] | None) -> bool:
+    if connection is None or connection.closed:
+        return False
+    return connection.info.transaction_status != pq.TransactionStatus.UNKNOWN
+
+
+class PostgresStore:
+    """Calls over psycopg: `PostgresStore(dsn)`, `PostgresStore(connection)`, `PostgresStore(pool)`.
+
+    Given a DSN it opens one connection when it is first needed and again after it was lost;
+    `close()`, or leaving a `with` block, closes it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._own: psycopg.Connection[Any] | None = None
+
+    def call(self, function: str, /, **params: Any) -> Any:
+        """Call a function that returns one value."""
+        _, rows = self._run(_statement(function, params, rows=False), params)
+        return rows[0][0]
+
+    def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
+        """Call a function that returns a table; one dict a row."""
+        columns, rows = self._run(_statement(function, params, rows=True), params)
+        return _table(columns, rows)
+
+    def _run(
+        self, statement: LiteralString, params: Mapping[str, Any]
+    ) -> tuple[Sequence[psycopg.Column] | None, list[tuple[Any, ...]]]:
+        values = _values(params)
+        try:
+            with self._connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+                _register_loaders(cursor)
+                cursor.execute(statement, values)
+                return cursor.description, cursor.fetchall()
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Any]]:
+        if isinstance(self._source, psycopg.Connection):
+            yield self._source
+        elif isinstance(self._source, str):
+            if not _is_open(self._own):
+                self._own = psycopg.connect(
+                    self._source, autocommit=True, fallback_application_name=APPLICATION_NAME
+                )
+            assert self._own is not None
+            yield self._own
+        else:
+            with self._source.connection() as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Close the connection this store opened; one that was passed in stays open."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class AsyncPostgresStore:
+    """`PostgresStore` for asyncio: a DSN, an AsyncConnection or an AsyncConnectionPool."""
+
+    def __init__(self, source: AsyncSource) -> None:
+        self._source = source
+        self._own: psycopg.AsyncConnection[Any] | None = None
+
+    async def call(self, function: str, /, **params: Any) -> Any:
+        """Call a function that returns one value."""
+        _, rows = await self._run(_statement(function, params, rows=False), params)
+        return rows[0][0]
+
+    async def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
+        """Call a function that returns a table; one dict a row."""
+        columns, rows = await self._run(_statement(function, params, rows=True), params)
+        return _table(columns, rows)
+
+    async def _run(
+        self, statement: LiteralString, params: Mapping[str, Any]
+    ) -> tuple[Sequence[psycopg.Column] | None, list[tuple[Any, ...]]]:
+        values = _values(params)
+        try:
+            async with (
+                self._connection() as connection,
+                connection.cursor(row_factory=tuple_row) as cursor,
+            ):
+                _register_loaders(cursor)
+                await cursor.execute(statement, values)
+                return cursor.description, await cursor.fetchall()
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        if isinstance(self._source, psycopg.AsyncConnection):
+            yield self._source
+        elif isinstance(self._source, str):
+            if not _is_open(self._own):
+                self._own = await psycopg.AsyncConnection.connect(
+                    self._source, autocommit=True, fallback_application_name=APPLICATION_NAME
+                )
+            assert self._own is not None
+            yield self._own
+        else:
+            async with self._source.connection() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close the connection this store opened; one that was passed in stays open."""
+        if self._own is not None:
+            await self._own.close()
+            self._own = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()

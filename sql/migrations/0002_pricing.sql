@@ -15,6 +15,7 @@ create table ducto.credit_pricing_config (
     metric_names text[] not null,
     summed_sections text[] not null default '{}',
     override_plans text[] not null default '{}',
+    default_plan_key text,
     low_balance_thresholds numeric[] not null default '{}',
     signup_bonus numeric(38, 12) not null default 0 check (signup_bonus >= 0),
     created_at timestamptz not null,
@@ -40,6 +41,8 @@ comment on column ducto.credit_pricing_config.summed_sections is
     'Which of search and cache have entries, in the base or in an override.';
 comment on column ducto.credit_pricing_config.override_plans is
     'The plans with rate overrides; a usage of any other plan skips looking for one.';
+comment on column ducto.credit_pricing_config.default_plan_key is
+    'The plan of accounts that were never assigned one; null: they have none.';
 comment on column ducto.credit_pricing_config.low_balance_thresholds is
     'Balances whose crossing is announced, descending.';
 comment on column ducto.credit_pricing_config.xid is

@@ -35,8 +35,9 @@ begin
     end if;
     v_policy := v_plan.per_operation -> p_operation;
     if coalesce(v_policy ->> 'billing_mode', v_plan.billing_mode) = 'overdraft' then
+        -- Overdraft without a floor has no limit short of what an amount can be.
         v_terms.floor := coalesce(
-            (v_policy ->> 'overdraft_floor')::numeric, v_plan.overdraft_floor, v_terms.floor
+            (v_policy ->> 'overdraft_floor')::numeric, v_plan.overdraft_floor, -1e25
         );
     end if;
     v_terms.free_allowance := v_plan.free_allowance;

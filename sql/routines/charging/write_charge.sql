@@ -57,7 +57,7 @@ begin
             p_account.account_id, p_actor_id, e ->> 'type', p_now, e -> 'data'
         ) from jsonb_array_elements(p_assessment.events) e;
     end if;
-    if v_terms.thresholds is not null then
+    if v_terms.thresholds <> '{}' then
         perform ducto.check_thresholds(
             p_account, v_terms.thresholds, p_assessment.balance_after,
             p_assessment.allowance_after, p_now

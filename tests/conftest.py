@@ -1,0 +1,135 @@
+"""Fixtures that every test relies on: a server, and a clean migrated database per test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+
+from ducto_pg.embedded import EmbeddedError
+from ducto_pg.script import Evaluator
+from tests.support.databases import Connection, Databases, open_connection
+from tests.support.server import NoServer, Rung, Server, find_rung
+
+MakeDb = Callable[..., str]
+Connect = Callable[..., Connection]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the server once, so that the header and the tests speak of the same one."""
+    config.stash[RUNG] = _choose()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Which rung of the ladder this run uses."""
+    rung = config.stash[RUNG]
+    return f"server: {rung.description if isinstance(rung, Rung) else rung}"
+
+
+RUNG = pytest.StashKey[Rung | str]()
+
+
+def _choose() -> Rung | str:
+    try:
+        return find_rung()
+    except (NoServer, EmbeddedError) as error:
+        return str(error)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The running server; a run without one ends with one sentence."""
+    rung = request.config.stash[RUNG]
+    if isinstance(rung, str):
+        pytest.exit(rung, returncode=3)
+    try:
+        yield from rung.run()
+    except (NoServer, EmbeddedError) as error:
+        pytest.exit(str(error), returncode=3)
+
+
+@pytest.fixture(scope="session")
+def databases(cluster: Server) -> Iterator[Databases]:
+    """Creates databases; each test uses it through the fixtures below."""
+    with closing(Databases(cluster)) as databases:
+        yield databases
+
+
+@pytest.fixture
+def make_db(databases: Databases) -> Iterator[MakeDb]:
+    """A factory: `make_db("portable")` gives the DSN of another fresh migrated database."""
+    created: list[str] = []
+
+    def make(evaluator: Evaluator = "plpython") -> str:
+        created.append(databases.create(evaluator))
+        return created[-1]
+
+    yield make
+    for dsn in created:
+        databases.drop(dsn)
+
+
+@pytest.fixture
+def empty_dsn(databases: Databases) -> Iterator[str]:
+    """The DSN of a database with nothing in it."""
+    dsn = databases.create_empty()
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def dsn(make_db: MakeDb) -> str:
+    """The DSN of the database behind `db`."""
+    return make_db("plpython")
+
+
+@pytest.fixture
+def db(dsn: str) -> Iterator[Connection]:
+    """A connection to a fresh migrated database with the PL/Python evaluator."""
+    with open_connection(dsn) as connection:
+        yield connection
+
+
+@pytest.fixture
+def db_portable(make_db: MakeDb) -> Iterator[Connection]:
+    """A connection to a fresh migrated database with the portable evaluator."""
+    with open_connection(make_db("portable")) as connection:
+        yield connection
+
+
+@pytest.fixture(params=["plpython", "portable"])
+def both(request: pytest.FixtureRequest, make_db: MakeDb) -> Iterator[Connection]:
+    """As `db`, the test running once with each evaluator."""
+    with open_connection(make_db(request.param)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """A factory of further connections to the test's database, closed at the end.
+
+    That is the database of `both` or `db_portable` where the test uses one of them, else of `db`;
+    `connect(dsn)` opens any other.
+    """
+    opened: list[Connection] = []
+
+    def open_another(dsn: str | None = None, **options: Any) -> Connection:
+        opened.append(open_connection(dsn or _dsn_of(request), **options))
+        return opened[-1]
+
+    yield open_another
+    for connection in opened:
+        connection.close()
+
+
+def _dsn_of(request: pytest.FixtureRequest) -> str:
+    for name in ("both", "db_portable"):
+        if name in request.fixturenames:
+            connection: psycopg.Connection[Any] = request.getfixturevalue(name)
+            server: Server = request.getfixturevalue("cluster")
+            return server.database(connection.info.dbname)
+    dsn: str = request.getfixturevalue("dsn")
+    return dsn

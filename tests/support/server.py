@@ -1,0 +1,266 @@
+"""The server the tests run on, found by a ladder: the first rung that holds is used.
+
+1. `DUCTO_TEST_DSN`: a server of yours, as a superuser; databases are created and dropped in it.
+2. Local server programs with PL/Python: a throwaway cluster, also for root.
+3. Docker, through testcontainers: an image built from `Dockerfile` beside this file.
+
+Run as a program it prints which rung it is, and with `--install` first installs the packages that
+rung 2 lacks, on Debian and Ubuntu, where it may.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import conninfo
+
+from ducto_pg.embedded import Cluster, EmbeddedError, server_version
+
+MINIMUM_RELEASE = 15
+PACKAGES = ("postgresql-{release}", "postgresql-plpython3-{release}")
+LINTER = "postgresql-{release}-plpgsql-check"
+BIN_DIRECTORIES = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+)
+CONTAINER_RELEASE = 16
+CONTAINER_SECONDS = 120
+NOTHING = (
+    "no PostgreSQL with PL/Python to test on: install the packages postgresql and "
+    "postgresql-plpython3 (PostgreSQL 15 or newer), or start Docker, or set DUCTO_TEST_DSN"
+)
+
+
+class NoServer(Exception):
+    """No rung holds; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; ``dsn`` is a superuser's, to its maintenance database."""
+
+    dsn: str
+    rung: str
+    version: str
+    cluster: Cluster | None = None
+
+    def database(self, name: str) -> str:
+        """The DSN of another database of this server."""
+        return conninfo.make_conninfo(self.dsn, dbname=name)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to get a server; ``run`` keeps it up until the generator is closed."""
+
+    description: str
+    run: Callable[[], Iterator[Server]]
+
+
+def find_rung() -> Rung:
+    """The first rung that holds, without starting anything."""
+    dsn = os.environ.get("DUCTO_TEST_DSN")
+    if dsn:
+        return _given(dsn)
+    bin_dir = local_programs()
+    if bin_dir is not None:
+        return _local(bin_dir)
+    if _docker_answers():
+        return _docker()
+    raise NoServer(NOTHING)
+
+
+def _given(dsn: str) -> Rung:
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            version = str(_one(connection, "select current_setting('server_version')"))
+            usable = _one(
+                connection,
+                "select exists (select from pg_available_extensions where name = 'plpython3u')"
+                " and (select rolsuper from pg_roles where rolname = current_user)",
+            )
+    except psycopg.Error as error:
+        raise NoServer(f"DUCTO_TEST_DSN does not answer: {str(error).strip()}") from error
+    if not usable:
+        raise NoServer("DUCTO_TEST_DSN must be a superuser's, on a server that has plpython3u")
+    description = f"DUCTO_TEST_DSN, PostgreSQL {version}"
+
+    def run() -> Iterator[Server]:
+        yield Server(dsn, description, version)
+
+    return Rung(description, run)
+
+
+def _one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def local_programs() -> Path | None:
+    """The newest local server programs that come with PL/Python."""
+    candidates: list[tuple[int, Path]] = []
+    on_path = shutil.which("pg_config")
+    folders = [Path(on_path).resolve().parent] if on_path else []
+    folders += [folder for pattern in BIN_DIRECTORIES for folder in Path("/").glob(pattern[1:])]
+    for folder in folders:
+        if not (folder / "initdb").exists() or not _has_extension(folder, "plpython3u"):
+            continue
+        try:
+            release = server_version(folder)[0]
+        except EmbeddedError:
+            continue
+        if release >= MINIMUM_RELEASE:
+            candidates.append((release, folder))
+    return max(candidates)[1] if candidates else None
+
+
+def _has_extension(bin_dir: Path, name: str) -> bool:
+    done = subprocess.run(
+        [str(bin_dir / "pg_config"), "--sharedir"], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        return False
+    return (Path(done.stdout.strip()) / "extension" / f"{name}.control").exists()
+
+
+def _local(bin_dir: Path) -> Rung:
+    version = server_version(bin_dir)[1]
+    description = f"throwaway cluster from {bin_dir}, PostgreSQL {version}"
+
+    def run() -> Iterator[Server]:
+        with Cluster(bin_dir) as cluster:
+            yield Server(cluster.dsn(), description, version, cluster)
+
+    return Rung(description, run)
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    try:
+        done = subprocess.run([docker, "info"], capture_output=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def _docker() -> Rung:
+    description = f"Docker through testcontainers, PostgreSQL {CONTAINER_RELEASE}"
+
+    def run() -> Iterator[Server]:
+        from testcontainers.core.container import DockerContainer
+        from testcontainers.core.image import DockerImage
+
+        folder = Path(__file__).parent
+        release = str(CONTAINER_RELEASE)
+        tag = f"ducto-test-postgres:{release}"
+        with DockerImage(
+            path=str(folder), tag=tag, clean_up=False, buildargs={"RELEASE": release}
+        ) as image:
+            container = DockerContainer(str(image))
+            container.with_env("POSTGRES_PASSWORD", "ducto").with_exposed_ports(5432)
+            container.with_command("postgres -c fsync=off -c max_connections=250")
+            with container:
+                dsn = conninfo.make_conninfo(
+                    host=container.get_container_host_ip(),
+                    port=int(container.get_exposed_port(5432)),
+                    user="postgres",
+                    password="ducto",
+                    dbname="postgres",
+                )
+                yield Server(dsn, description, _wait_for(dsn))
+
+    return Rung(description, run)
+
+
+def _wait_for(dsn: str) -> str:
+    """The version of a server that is coming up. The image restarts its server once, over TCP
+    only the second one answers."""
+    deadline = time.monotonic() + CONTAINER_SECONDS
+    while True:
+        try:
+            with psycopg.connect(dsn, connect_timeout=5) as connection:
+                return str(_one(connection, "select current_setting('server_version')"))
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise NoServer(f"the container does not answer: {str(error).strip()}") from error
+            time.sleep(0.2)
+
+
+def install_packages() -> None:
+    """Install the server packages that are missing, where this machine and its user allow it."""
+    if os.environ.get("DUCTO_TEST_DSN"):
+        return
+    apt, prefix = shutil.which("apt-get"), _elevation()
+    bin_dir = local_programs()
+    if bin_dir is not None and _has_extension(bin_dir, "plpgsql_check"):
+        return
+    if apt is None or prefix is None:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run([*prefix, apt, "update", "-qq"], check=True, env=environment)
+    release = server_version(bin_dir)[0] if bin_dir else _distribution_release()
+    packages = [name.format(release=release) for name in (*PACKAGES, LINTER)]
+    if bin_dir is not None:
+        packages = packages[-1:]
+    print(f"installing {', '.join(packages)}", flush=True)
+    command = [*prefix, apt, "install", "-y", "-qq", "--no-install-recommends", *packages]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def _elevation() -> list[str] | None:
+    """How to run something as root without being asked for a password; None if it cannot be."""
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if (
+        sudo is not None
+        and subprocess.run([sudo, "-n", "true"], capture_output=True).returncode == 0
+    ):
+        return [sudo, "-n"]
+    return None
+
+
+def _distribution_release() -> int:
+    """The PostgreSQL release that the distribution's package `postgresql` stands for."""
+    done = subprocess.run(["apt-cache", "depends", "postgresql"], capture_output=True, text=True)
+    releases = [
+        int(word.removeprefix("postgresql-"))
+        for word in done.stdout.split()
+        if word.removeprefix("postgresql-").isdigit()
+    ]
+    if not releases or max(releases) < MINIMUM_RELEASE:
+        raise NoServer(NOTHING)
+    return max(releases)
+
+
+def main() -> int:
+    """Print the rung; exit code 1 and one sentence where there is none."""
+    try:
+        if "--install" in sys.argv[1:]:
+            install_packages()
+        print(find_rung().description)
+    except (NoServer, EmbeddedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(f"apt-get failed ({error.returncode}); {NOTHING}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -264,7 +264,7 @@ def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) ->
             cursor.execute("select s.key, s.value from ducto.settings as s")
             settings = dict(cursor.fetchall())
         next_evaluator = _next_evaluator(cursor, manifest, evaluator, settings)
-        cursor.execute("select current_setting('server_version')")
+        cursor.execute("select split_part(current_setting('server_version'), ' ', 1)")
         server_version = _first(cursor.fetchone())
     known = {migration.version: migration for migration in manifest.migrations}
     return Status(

@@ -84,7 +84,7 @@ def find_rung() -> Rung:
 def _given(dsn: str) -> Rung:
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
-            version = str(_one(connection, "select current_setting('server_version')"))
+            version = _version(connection)
             usable = _one(
                 connection,
                 "select exists (select from pg_available_extensions where name = 'plpython3u')"
@@ -100,6 +100,11 @@ def _given(dsn: str) -> Rung:
         yield Server(dsn, description, version)
 
     return Rung(description, run)
+
+
+def _version(connection: psycopg.Connection[tuple[object, ...]]) -> str:
+    # Distributions append their package's own version in brackets.
+    return str(_one(connection, "select current_setting('server_version')")).split()[0]
 
 
 def _one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> object:
@@ -193,7 +198,7 @@ def _wait_for(dsn: str) -> str:
     while True:
         try:
             with psycopg.connect(dsn, connect_timeout=5) as connection:
-                return str(_one(connection, "select current_setting('server_version')"))
+                return _version(connection)
         except psycopg.OperationalError as error:
             if time.monotonic() > deadline:
                 raise NoServer(f"the container does not answer: {str(error).strip()}") from error

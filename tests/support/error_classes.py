@@ -1,0 +1,73 @@
+"""Writes the exception classes of `ducto_pg/errors.py` from the error catalogue.
+
+`python -m tests.support.error_classes` rewrites what stands below the marker line.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+from ducto_pg.manifest import CatalogueError, load_errors
+
+MARKER = "# --- generated from sql/errors.yaml by `make errors`; change it there ---\n"
+WIDTH = 100
+
+
+def source_file() -> Path:
+    """The module whose tail is generated."""
+    return Path(__file__).parents[2] / "ducto_pg" / "errors.py"
+
+
+def class_name(name: str) -> str:
+    """`insufficient_credits` is raised as `InsufficientCredits`."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def render(errors: tuple[CatalogueError, ...]) -> str:
+    """The classes, and the table that finds one by its code."""
+    classes = [_render_class(error) for error in errors]
+    table = "".join(f'    "{error.code}": {class_name(error.name)},\n' for error in errors)
+    return "\n".join(classes) + f"\n\nCLASSES: dict[str, type[DuctoError]] = {{\n{table}}}\n"
+
+
+def _render_class(error: CatalogueError) -> str:
+    facts = f"Facts: {', '.join(error.detail)}." if error.detail else "It carries no facts."
+    documentation = textwrap.fill(facts, WIDTH - 4, subsequent_indent="    ")
+    return (
+        f"\nclass {class_name(error.name)}(DuctoError):\n"
+        f'    """{error.code} {error.name}.\n\n'
+        f'    {documentation}\n    """\n\n'
+        f'    code = "{error.code}"\n'
+        f'    name = "{error.name}"\n'
+        f"    http_status = {error.http_status}\n"
+        f"    {_assignment('default_message', error.message)}\n"
+        f"    {_assignment('default_hint', error.hint)}\n"
+    )
+
+
+def _assignment(name: str, text: str) -> str:
+    """An assignment laid out as the formatter does: on one line, in brackets, or in pieces."""
+    quoted = _literal(text)
+    if len(quoted) + len(f"    {name} = ") <= WIDTH:
+        return f"{name} = {quoted}"
+    pieces = [quoted]
+    if len(quoted) + 8 > WIDTH:
+        lines = textwrap.wrap(text, WIDTH - 12, drop_whitespace=False, break_long_words=False)
+        pieces = [_literal(line) for line in lines]
+    body = "".join(f"        {piece}\n" for piece in pieces)
+    return f"{name} = (\n{body}    )"
+
+
+def _literal(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def expected() -> str:
+    """What the module should contain."""
+    head, _, _ = source_file().read_text(encoding="utf-8").partition(MARKER)
+    return head + MARKER + "\n" + render(load_errors())
+
+
+if __name__ == "__main__":
+    source_file().write_text(expected(), encoding="utf-8")

@@ -10,7 +10,9 @@ these two and every client works over it.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias, cast
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPostgresStore", "AsyncStore", "PostgresStore", "Store"]
 
 Source: TypeAlias = "str | psycopg.Connection[Any] | psycopg_pool.ConnectionPool[Any]"
-AsyncSource: TypeAlias = "str | psycopg.AsyncConnection[Any] | psycopg_pool.AsyncConnectionPool[Any]"
+AsyncSource: TypeAlias = (
+    "str | psycopg.AsyncConnection[Any] | psycopg_pool.AsyncConnectionPool[Any]"
+)
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 APPLICATION_NAME = "ducto-pg"
@@ -95,13 +99,15 @@ def _register_loaders(context: AdaptContext) -> None:
     context.adapters.register_loader("numeric", NumericLoader)
 
 
-def _table(columns: Sequence[psycopg.Column] | None, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+def _table(
+    columns: Sequence[psycopg.Column] | None, rows: list[tuple[Any, ...]]
+) -> list[dict[str, Any]]:
     names = [column.name for column in columns or ()]
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _is_open(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any] | None) -> bool:
-    if connection is None or connection.closed:
+def _is_usable(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
+    if connection.closed:
         return False
     return connection.info.transaction_status != pq.TransactionStatus.UNKNOWN
 
@@ -116,6 +122,7 @@ class PostgresStore:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._own: psycopg.Connection[Any] | None = None
+        self._opening = threading.Lock()
 
     def call(self, function: str, /, **params: Any) -> Any:
         """Call a function that returns one value."""
@@ -132,7 +139,10 @@ class PostgresStore:
     ) -> tuple[Sequence[psycopg.Column] | None, list[tuple[Any, ...]]]:
         values = _values(params)
         try:
-            with self._connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            with (
+                self._connection() as connection,
+                connection.cursor(row_factory=tuple_row) as cursor,
+            ):
                 _register_loaders(cursor)
                 cursor.execute(statement, values)
                 return cursor.description, cursor.fetchall()
@@ -144,15 +154,18 @@ class PostgresStore:
         if isinstance(self._source, psycopg.Connection):
             yield self._source
         elif isinstance(self._source, str):
-            if not _is_open(self._own):
-                self._own = psycopg.connect(
-                    self._source, autocommit=True, fallback_application_name=APPLICATION_NAME
-                )
-            assert self._own is not None
-            yield self._own
+            yield self._opened(self._source)
         else:
             with self._source.connection() as connection:
                 yield connection
+
+    def _opened(self, dsn: str) -> psycopg.Connection[Any]:
+        with self._opening:
+            if self._own is None or not _is_usable(self._own):
+                self._own = psycopg.connect(
+                    dsn, autocommit=True, fallback_application_name=APPLICATION_NAME
+                )
+            return self._own
 
     def close(self) -> None:
         """Close the connection this store opened; one that was passed in stays open."""
@@ -173,6 +186,7 @@ class AsyncPostgresStore:
     def __init__(self, source: AsyncSource) -> None:
         self._source = source
         self._own: psycopg.AsyncConnection[Any] | None = None
+        self._opening = asyncio.Lock()
 
     async def call(self, function: str, /, **params: Any) -> Any:
         """Call a function that returns one value."""
@@ -204,15 +218,18 @@ class AsyncPostgresStore:
         if isinstance(self._source, psycopg.AsyncConnection):
             yield self._source
         elif isinstance(self._source, str):
-            if not _is_open(self._own):
-                self._own = await psycopg.AsyncConnection.connect(
-                    self._source, autocommit=True, fallback_application_name=APPLICATION_NAME
-                )
-            assert self._own is not None
-            yield self._own
+            yield await self._opened(self._source)
         else:
             async with self._source.connection() as connection:
                 yield connection
+
+    async def _opened(self, dsn: str) -> psycopg.AsyncConnection[Any]:
+        async with self._opening:
+            if self._own is None or not _is_usable(self._own):
+                self._own = await psycopg.AsyncConnection.connect(
+                    dsn, autocommit=True, fallback_application_name=APPLICATION_NAME
+                )
+            return self._own
 
     async def close(self) -> None:
         """Close the connection this store opened; one that was passed in stays open."""

@@ -8,11 +8,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ducto_pg.embedded import EmbeddedError
 from ducto_pg.script import Evaluator
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.server import NoServer, Rung, Server, find_rung
+
+# A slow machine is no reason to fail; `make fuzz` asks for far more of the same.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fuzz", settings.get_profile("default"), max_examples=20_000, print_blob=True
+)
+settings.load_profile("default")
 
 MakeDb = Callable[..., str]
 Connect = Callable[..., Connection]

@@ -1,0 +1,3 @@
+-- Signatures that a release took back, dropped before the routines are created again: one line
+-- each, with the release that retired it. `create or replace` cannot change a return type or the
+-- name of a parameter; a routine whose arguments changed, or that is gone, needs no line here.

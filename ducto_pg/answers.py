@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from ducto_pg.errors import InvalidArgument, from_result
-from ducto_pg.results import Charge, Hold
+from ducto_pg.errors import DuctoError, InvalidArgument, from_denial, from_sqlstate
+from ducto_pg.plpython.config import compile_config
+from ducto_pg.results import Charge, Hold, Validation
 
-__all__ = ["Lease", "charged", "compiled", "given", "held", "moment", "money"]
+__all__ = [
+    "Lease",
+    "charged",
+    "compiled",
+    "given",
+    "held",
+    "invalid_config",
+    "moment",
+    "money",
+    "validated",
+]
 
 
 def given(**params: Any) -> dict[str, Any]:
@@ -44,23 +55,40 @@ def moment(value: datetime | None) -> datetime | None:
 def charged(answer: Mapping[str, Any]) -> Charge:
     """The result of a charge; a denial is raised as its exception."""
     if answer.get("status") in ("denied", "error"):
-        raise from_result(answer)
+        raise from_denial(answer) or DuctoError(str(answer.get("message")), detail=answer)
     return Charge.parse(answer)
 
 
 def held(answer: Mapping[str, Any]) -> Hold:
     """The result of a hold; a denial is raised as its exception."""
     if answer.get("status") in ("denied", "error"):
-        raise from_result(answer)
+        raise from_denial(answer) or DuctoError(str(answer.get("message")), detail=answer)
     return Hold.parse(answer)
 
 
 def compiled(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config with the programs of its expressions, for a server that cannot compile."""
-    from ducto_pg.plpython.compiler import compile_config
+    outcome = compile_config(dict(config))
+    if outcome["errors"]:
+        raise invalid_config(outcome["code"], outcome["errors"])
+    return {**config, "_compiled": outcome["programs"]}
 
-    programs = compile_config(dict(config)).get("programs")
-    return dict(config) if programs is None else {**config, "_compiled": programs}
+
+def validated(config: Mapping[str, Any]) -> Validation:
+    """Every error of a config, found here."""
+    outcome = compile_config(dict(config))
+    answer = {key: outcome[key] for key in ("errors", "warnings")}
+    return Validation.parse({"valid": not outcome["errors"], **answer})
+
+
+def invalid_config(code: str, errors: Sequence[Mapping[str, Any]]) -> DuctoError:
+    """The exception for a config with errors; the sentence names the first of them."""
+    first, further = errors[0], len(errors) - 1
+    where = f"{first['path']}: " if first.get("path") else ""
+    more = f" (and {further} more)" if further else ""
+    message = f"The pricing config is not valid: {where}{first['message']}{more}."
+    error = from_sqlstate(code, message, {"errors": list(errors)})
+    return error or DuctoError(message)
 
 
 class Lease:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ducto_pg.answers import Lease, charged, compiled, given, held, moment, money
+from ducto_pg.answers import Lease, charged, compiled, given, held, moment, money, validated
 from ducto_pg.results import (
     Balance,
     Calculation,
@@ -65,6 +65,7 @@ class AsyncCreditManager:
         type: str = "adjustment",
         expires_at: datetime | None = None,
         priority: int | None = None,
+        category: str | None = None,
         idempotency_key: str | None = None,
         metadata: Json | None = None,
     ) -> Grant:
@@ -75,6 +76,7 @@ class AsyncCreditManager:
             p_type=type,
             p_expires_at=moment(expires_at),
             p_priority=priority,
+            p_category=category,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
@@ -448,8 +450,9 @@ class AsyncCreditManager:
 
     async def validate_pricing(self, config: Json) -> Validation:
         """Every error of a config, without publishing it."""
-        params = {"p_config": await self._prepared(config)}
-        return Validation.parse(await self._store.call("ducto_pricing_validate", **params))
+        if await self._compiles_here():
+            return validated(config)
+        return Validation.parse(await self._store.call("ducto_pricing_validate", p_config=config))
 
     async def export_pricing(self, version: int) -> Mapping[str, Any]:
         """The config of a version, as it was published."""
@@ -491,8 +494,11 @@ class AsyncCreditManager:
 
     async def _prepared(self, config: Json) -> Json:
         """The config as the server takes it: compiled here where it cannot compile by itself."""
+        return compiled(config) if await self._compiles_here() else config
+
+    async def _compiles_here(self) -> bool:
         version = await self._store.call("ducto_version")
-        return compiled(config) if version["evaluator"] == "portable" else config
+        return bool(version["evaluator"] == "portable")
 
     # Operations --------------------------------------------------------------------------------
 

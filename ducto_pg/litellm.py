@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ducto_pg.exact_json import plain
+from ducto_pg.plpython.names import STANDARD_METRICS
 
 __all__ = ["SERVICE_TIERS", "Conversion", "Unexpressed", "convert"]
 
@@ -26,25 +27,6 @@ SERVICE_TIERS = ("batches", "flex", "priority", "ultrafast", "balanced", "decisi
 LITERAL_DIGITS_MAX = 40
 EXPRESSION_LENGTH_MAX = 2000
 KEY_LENGTH_MAX = 200
-
-STANDARD_METRICS = frozenset(
-    (
-        "input_tokens",
-        "output_tokens",
-        "total_tokens",
-        "cached_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "cache_creation_tokens",
-        "cache_hits",
-        "cache_misses",
-        "tool_calls",
-        "search_calls",
-        "search_queries",
-        "search_results",
-        "requests",
-    )
-)
 
 # Parts of input_tokens and of output_tokens that a model may price apart, by field.
 INPUT_PARTS = {
@@ -204,7 +186,7 @@ def _extra_metrics(models: Mapping[str, str]) -> list[str]:
     names: set[str] = set()
     for expression in models.values():
         names.update(re.findall(r"[a-z][a-z0-9_]*", expression))
-    return sorted(names - STANDARD_METRICS - {"max", "tier", "if", "else"})
+    return sorted(names - set(STANDARD_METRICS) - {"max", "tier", "if", "else"})
 
 
 def _convert_model(

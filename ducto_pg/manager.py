@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ducto_pg.answers import Lease, charged, compiled, given, held, moment, money
+from ducto_pg.answers import Lease, charged, compiled, given, held, moment, money, validated
 from ducto_pg.results import (
     Balance,
     Calculation,
@@ -440,8 +440,9 @@ class CreditManager:
 
     def validate_pricing(self, config: Json) -> Validation:
         """Every error of a config, without publishing it."""
-        params = {"p_config": self._prepared(config)}
-        return Validation.parse(self._store.call("ducto_pricing_validate", **params))
+        if self._compiles_here():
+            return validated(config)
+        return Validation.parse(self._store.call("ducto_pricing_validate", p_config=config))
 
     def export_pricing(self, version: int) -> Mapping[str, Any]:
         """The config of a version, as it was published."""
@@ -479,8 +480,11 @@ class CreditManager:
 
     def _prepared(self, config: Json) -> Json:
         """The config as the server takes it: compiled here where it cannot compile by itself."""
+        return compiled(config) if self._compiles_here() else config
+
+    def _compiles_here(self) -> bool:
         version = self._store.call("ducto_version")
-        return compiled(config) if version["evaluator"] == "portable" else config
+        return bool(version["evaluator"] == "portable")
 
     # Operations --------------------------------------------------------------------------------
 

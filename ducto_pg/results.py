@@ -200,6 +200,8 @@ class Lot(Result):
     priority: int | None = None
     effective_at: datetime | None = None
     expires_at: datetime | None = None
+    status: str | None = None
+    transaction_id: int | None = None
     created_at: datetime | None = None
 
 

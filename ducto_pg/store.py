@@ -15,11 +15,12 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, LiteralString, NoReturn, Protocol, Self, TypeAlias
 
 import psycopg
 from psycopg import pq
-from psycopg.adapt import AdaptContext, Loader
+from psycopg.abc import AdaptContext
+from psycopg.adapt import Loader
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import NumericLoader
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
 
     import psycopg_pool
 
-__all__ = ["AsyncPostgresStore", "AsyncStore", "PostgresStore", "Store"]
+__all__ = [
+    "AsyncPostgresStore",
+    "AsyncStore",
+    "NotInstalled",
+    "PostgresStore",
+    "Store",
+    "Unavailable",
+]
 
 Source: TypeAlias = "str | psycopg.Connection[Any] | psycopg_pool.ConnectionPool[Any]"
 AsyncSource: TypeAlias = (
@@ -41,6 +49,23 @@ AsyncSource: TypeAlias = (
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 APPLICATION_NAME = "ducto-pg"
+
+
+# Connection failures, shutdowns and crashes; also what has no code because no server answered.
+LOST = ("08", "57P01", "57P02", "57P03", "57P05")
+# No such function, or one with other parameters.
+MISSING = ("42883",)
+
+
+class Unavailable(psycopg.OperationalError):
+    """The database cannot be reached, or the connection was lost; what was sent may have happened.
+
+    Repeat the call with the same idempotency key: it is charged once, however often it is sent.
+    """
+
+
+class NotInstalled(psycopg.errors.UndefinedFunction):
+    """The database lacks the function: `ducto migrate` was not run there, or with an older one."""
 
 
 class Store(Protocol):
@@ -77,8 +102,8 @@ def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralS
             raise ValueError(f"not a name of a function or parameter: {name!r}")
     arguments = ", ".join(f"{name} => %({name})s" for name in params)
     selected = "* from" if rows else ""
-    # Built from names that were just checked, so the literal type is deserved.
-    return cast("LiteralString", f"select {selected} public.{function}({arguments})")
+    # Built from names that were just checked: no value is ever part of the statement.
+    return f"select {selected} public.{function}({arguments})"
 
 
 def _values(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +122,24 @@ def _register_loaders(context: AdaptContext) -> None:
     for name in ("json", "jsonb"):
         context.adapters.register_loader(name, _JsonLoader)
     context.adapters.register_loader("numeric", NumericLoader)
+
+
+def _raise(error: psycopg.Error, function: str) -> NoReturn:
+    """Raise what a caller can act on; an error of another kind goes on as psycopg raised it."""
+    code = error.sqlstate or ""
+    if code.startswith(LOST) or (not code and isinstance(error, psycopg.OperationalError)):
+        raise Unavailable(_first_line(error)) from error
+    if code in MISSING and function in str(error):
+        raise NotInstalled(f"there is no function {function} with these parameters") from error
+    translated = translate(error)
+    if translated is error:
+        raise error
+    raise translated from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or str(error)
+    return " ".join(text.strip().split("\n")[0].split()) or type(error).__name__
 
 
 def _table(
@@ -126,18 +169,18 @@ class PostgresStore:
 
     def call(self, function: str, /, **params: Any) -> Any:
         """Call a function that returns one value."""
-        _, rows = self._run(_statement(function, params, rows=False), params)
+        _, rows = self._run(function, params, rows=False)
         return rows[0][0]
 
     def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
         """Call a function that returns a table; one dict a row."""
-        columns, rows = self._run(_statement(function, params, rows=True), params)
+        columns, rows = self._run(function, params, rows=True)
         return _table(columns, rows)
 
     def _run(
-        self, statement: LiteralString, params: Mapping[str, Any]
+        self, function: str, params: Mapping[str, Any], *, rows: bool
     ) -> tuple[Sequence[psycopg.Column] | None, list[tuple[Any, ...]]]:
-        values = _values(params)
+        statement, values = _statement(function, params, rows), _values(params)
         try:
             with (
                 self._connection() as connection,
@@ -147,7 +190,7 @@ class PostgresStore:
                 cursor.execute(statement, values)
                 return cursor.description, cursor.fetchall()
         except psycopg.Error as error:
-            raise translate(error) from error
+            _raise(error, function)
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -190,18 +233,18 @@ class AsyncPostgresStore:
 
     async def call(self, function: str, /, **params: Any) -> Any:
         """Call a function that returns one value."""
-        _, rows = await self._run(_statement(function, params, rows=False), params)
+        _, rows = await self._run(function, params, rows=False)
         return rows[0][0]
 
     async def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
         """Call a function that returns a table; one dict a row."""
-        columns, rows = await self._run(_statement(function, params, rows=True), params)
+        columns, rows = await self._run(function, params, rows=True)
         return _table(columns, rows)
 
     async def _run(
-        self, statement: LiteralString, params: Mapping[str, Any]
+        self, function: str, params: Mapping[str, Any], *, rows: bool
     ) -> tuple[Sequence[psycopg.Column] | None, list[tuple[Any, ...]]]:
-        values = _values(params)
+        statement, values = _statement(function, params, rows), _values(params)
         try:
             async with (
                 self._connection() as connection,
@@ -211,7 +254,7 @@ class AsyncPostgresStore:
                 await cursor.execute(statement, values)
                 return cursor.description, await cursor.fetchall()
         except psycopg.Error as error:
-            raise translate(error) from error
+            _raise(error, function)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

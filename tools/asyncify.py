@@ -17,7 +17,7 @@ TARGET = ROOT / "ducto_pg" / "async_manager.py"
 RULES: list[tuple[str, str]] = [
     (r"^    def (?!__init__)", "    async def "),
     (r"self\._store\.(call|rows)\(", r"await self._store.\1("),
-    (r"self\.(reserve|settle|release|_prepared)\(", r"await self.\1("),
+    (r"self\.(reserve|settle|release|_prepared|_compiles_here)\(", r"await self.\1("),
     (r"@contextmanager", "@asynccontextmanager"),
     (r"import contextmanager", "import asynccontextmanager"),
     (r"\bIterator\b", "AsyncIterator"),

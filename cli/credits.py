@@ -1,0 +1,504 @@
+"""`ducto credits`: grants, charges, holds, refunds and look-ups for one account at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from ducto_pg.cli.arguments import (
+    AMOUNT,
+    DURATION,
+    MOMENT,
+    json_object,
+    key_option,
+    metadata_option,
+    metrics_options,
+    open_manager,
+    usage,
+)
+from ducto_pg.cli.common import dsn_option, json_option
+from ducto_pg.cli.output import amount as shown
+from ducto_pg.cli.output import fields, print_json, table
+from ducto_pg.results import Breakdown, Charge, Grant, Hold, Quote
+
+GRANT_TYPES = ("adjustment", "purchase", "subscription", "promo", "signup_bonus")
+Params = dict[str, Any]
+
+
+@click.group()
+def credits() -> None:
+    """Grant, charge and look up credits."""
+
+
+def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of this group that takes --dsn and --json."""
+
+    def register(function: Callable[..., None]) -> click.Command:
+        return credits.command(name)(dsn_option(json_option(function)))
+
+    return register
+
+
+@_command("add")
+@click.argument("user")
+@click.argument("amount", type=AMOUNT)
+@click.option("--type", "kind", type=click.Choice(GRANT_TYPES), default="adjustment")
+@click.option("--expires-at", type=MOMENT, help="When they lapse, such as 2026-12-31.")
+@click.option("--expires-in", type=DURATION, help="When they lapse from now, such as 30d.")
+@click.option("--priority", type=int, help="Lower is spent first; the default is 100.")
+@key_option
+@metadata_option
+def add(
+    user: str,
+    amount: Decimal,
+    kind: str,
+    expires_at: datetime | None,
+    expires_in: timedelta | None,
+    priority: int | None,
+    idempotency_key: str | None,
+    metadata_text: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Give USER an AMOUNT of credits; a negative adjustment (after `--`) takes them."""
+    if expires_at and expires_in:
+        raise click.UsageError("give --expires-at or --expires-in, not both")
+    if expires_in:
+        expires_at = datetime.now(UTC) + expires_in
+    with open_manager(dsn) as manager:
+        grant = manager.add_credits(
+            user,
+            amount,
+            type=kind,
+            expires_at=expires_at,
+            priority=priority,
+            idempotency_key=idempotency_key,
+            metadata=json_object(metadata_text, "--metadata"),
+        )
+    _print_grant(grant, as_json)
+
+
+def _print_grant(grant: Grant, as_json: bool) -> None:
+    if as_json:
+        print_json(grant)
+        return
+    verb = "Already added" if grant.replayed else ("Added" if grant.amount >= 0 else "Took")
+    lapse = f", until {grant.expires_at:%Y-%m-%d %H:%M %Z}" if grant.expires_at else ""
+    click.echo(
+        f"{verb} {shown(abs(grant.amount))} credits for {grant.user_id}{lapse}; "
+        f"the balance is {shown(grant.balance_after)}."
+    )
+
+
+@_command("balance")
+@click.argument("user")
+def balance(user: str, dsn: str | None, as_json: bool) -> None:
+    """What USER has: balance, allowance, holds, and what is available."""
+    with open_manager(dsn) as manager:
+        found = manager.get_balance(user)
+    if as_json:
+        print_json(found)
+        return
+    fields(
+        [
+            ("user", found.user_id),
+            ("plan", found.plan_key),
+            ("balance", found.balance),
+            ("allowance", found.allowance_remaining),
+            ("held", found.held),
+            ("available", found.available),
+            ("debt", found.debt),
+            ("granted in all", found.lifetime_granted),
+            ("spent in all", found.lifetime_spent),
+        ]
+    )
+
+
+@_command("deduct")
+@click.argument("user")
+@metrics_options
+@click.option("--amount", type=AMOUNT, help="An amount priced elsewhere.")
+@click.option("--job", help="A job with a fixed price.")
+@click.option("--team", help="Charge the team's pool for this user's usage.")
+@key_option
+@metadata_option
+def deduct(
+    user: str,
+    metrics_text: str | None,
+    metric_pairs: tuple[str, ...],
+    amount: Decimal | None,
+    job: str | None,
+    team: str | None,
+    idempotency_key: str | None,
+    metadata_text: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Charge USER a usage, a fixed job, or an amount."""
+    metrics = usage(metrics_text, metric_pairs)
+    if sum(given is not None for given in (metrics, amount, job)) != 1:
+        raise click.UsageError("give one of --metric/--metrics, --amount and --job")
+    if team and metrics is None:
+        raise click.UsageError("--team needs --metric or --metrics")
+    params: Params = {
+        "idempotency_key": idempotency_key,
+        "metadata": json_object(metadata_text, "--metadata"),
+    }
+    with open_manager(dsn) as manager:
+        if team and metrics is not None:
+            charge = manager.deduct_team(team, user, metrics, **params)
+        elif metrics is not None:
+            charge = manager.deduct(user, metrics, **params)
+        elif amount is not None:
+            charge = manager.deduct_amount(user, amount, **params)
+        else:
+            charge = manager.deduct_fixed(user, job or "", **params)
+    print_charge(charge, as_json)
+
+
+def print_charge(charge: Charge, as_json: bool) -> None:
+    """A charge, for people or programs."""
+    if as_json:
+        print_json(charge)
+        return
+    again = " (already charged before)" if charge.replayed else ""
+    fields(
+        [
+            ("transaction", str(charge.transaction_id) + again),
+            ("model", charge.model),
+            ("cost", charge.cost),
+            ("from allowance", charge.allowance_consumed),
+            ("from balance", charge.amount),
+            ("balance after", charge.balance_after),
+            ("pricing version", charge.pricing_version),
+            *_parts(charge.breakdown),
+        ]
+    )
+    _print_warnings(charge.warnings)
+
+
+def _parts(breakdown: Breakdown | None) -> list[tuple[str, Decimal]]:
+    """The parts of a price that are not zero, where there is more than one."""
+    if breakdown is None:
+        return []
+    parts = [(n, getattr(breakdown, n)) for n in ("model", "tools", "search", "cache", "fixed")]
+    present = [(f"  of it {name}", value) for name, value in parts if value]
+    return present if len(present) > 1 else []
+
+
+def _print_warnings(warnings: tuple[Any, ...]) -> None:
+    for warning in warnings:
+        text = warning.get("message") or warning.get("code") if isinstance(warning, dict) else None
+        details = {k: v for k, v in warning.items() if k not in ("message", "code")} if text else {}
+        extra = " ".join(f"{key}={value}" for key, value in details.items())
+        click.echo(f"Warning: {text or warning} {extra}".rstrip(), err=True)
+
+
+@_command("transactions")
+@click.argument("user")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--before", type=int, help="Only entries older than this transaction.")
+@click.option("--type", "kind", help="Only entries of this type.")
+def transactions(
+    user: str, limit: int, before: int | None, kind: str | None, dsn: str | None, as_json: bool
+) -> None:
+    """The ledger of USER, newest first."""
+    with open_manager(dsn) as manager:
+        entries = manager.list_transactions(user, limit=limit, before=before, type=kind)
+    if as_json:
+        print_json(entries)
+        return
+    table(
+        ["id", "time", "type", "model", "amount", "allowance", "balance after"],
+        [
+            [
+                str(entry.transaction_id),
+                entry.created_at,
+                entry.type,
+                entry.model,
+                entry.amount,
+                entry.allowance_consumed,
+                entry.balance_after,
+            ]
+            for entry in entries
+        ],
+        empty=f"{user} has no transactions.",
+    )
+
+
+@_command("lots")
+@click.argument("user")
+def lots(user: str, dsn: str | None, as_json: bool) -> None:
+    """The grants of USER, in the order they are spent."""
+    with open_manager(dsn) as manager:
+        found = manager.list_lots(user)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        ["lot", "kind", "amount", "remaining", "priority", "expires", "status"],
+        [
+            [
+                str(lot.lot_id),
+                lot.kind,
+                lot.amount,
+                lot.remaining,
+                lot.priority,
+                lot.expires_at,
+                lot.status,
+            ]
+            for lot in found
+        ],
+        empty=f"{user} has no grants.",
+    )
+
+
+@_command("quote")
+@click.argument("user")
+@metrics_options
+@click.option("--team", help="Quote against the team's pool.")
+def quote(
+    user: str,
+    metrics_text: str | None,
+    metric_pairs: tuple[str, ...],
+    team: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """What a usage would cost USER now; exits with 1 when it would be denied."""
+    metrics = usage(metrics_text, metric_pairs)
+    if metrics is None:
+        raise click.UsageError("give --metric or --metrics")
+    with open_manager(dsn) as manager:
+        found = manager.quote(user, metrics, team_id=team)
+    _print_quote(found, as_json)
+    if not found.affordable:
+        click.get_current_context().exit(1)
+
+
+def _print_quote(found: Quote, as_json: bool) -> None:
+    if as_json:
+        print_json(found.raw)
+        return
+    fields(
+        [
+            ("affordable", found.affordable),
+            *([("reason", found.message or found.error)] if not found.affordable else []),
+            ("model", found.model),
+            ("cost", found.cost),
+            ("from allowance", found.allowance_consumed),
+            ("from balance", found.amount),
+            ("balance after", found.balance_after),
+            *_parts(found.breakdown),
+        ]
+    )
+    _print_warnings(found.warnings)
+
+
+@_command("explain")
+@click.argument("transaction", type=int)
+def explain(transaction: int, dsn: str | None, as_json: bool) -> None:
+    """How a TRANSACTION came to its amount, and whether it can be recomputed."""
+    with open_manager(dsn) as manager:
+        found = manager.explain(transaction)
+    if as_json:
+        print_json(found.raw)
+        return
+    fields((name, value) for name, value in found.raw.items())
+
+
+@_command("reserve")
+@click.argument("user")
+@click.option("--amount", type=AMOUNT, help="How much to set aside.")
+@metrics_options
+@click.option("--operation", help="The kind of operation, for per-operation policies.")
+@click.option("--ttl", type=DURATION, help="How long it is held, such as 15m; default 10m.")
+@click.option("--feature", help="A feature that the plan must have.")
+@key_option
+@metadata_option
+def reserve(
+    user: str,
+    amount: Decimal | None,
+    metrics_text: str | None,
+    metric_pairs: tuple[str, ...],
+    operation: str | None,
+    ttl: timedelta | None,
+    feature: str | None,
+    idempotency_key: str | None,
+    metadata_text: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Set credits of USER aside: an amount, or the estimated price of a usage."""
+    with open_manager(dsn) as manager:
+        hold = manager.reserve(
+            user,
+            amount,
+            metrics=usage(metrics_text, metric_pairs),
+            operation_type=operation,
+            ttl_seconds=None if ttl is None else int(ttl.total_seconds()),
+            required_feature=feature,
+            idempotency_key=idempotency_key,
+            metadata=json_object(metadata_text, "--metadata"),
+        )
+    _print_hold(hold, as_json)
+
+
+def _print_hold(hold: Hold, as_json: bool) -> None:
+    if as_json:
+        print_json(hold)
+        return
+    fields(
+        [
+            ("reservation", str(hold.reservation_id)),
+            ("amount", hold.amount),
+            ("available", hold.available),
+            ("expires", hold.expires_at),
+        ]
+    )
+
+
+@_command("settle")
+@click.argument("reservation", type=click.UUID)
+@click.option("--amount", type=AMOUNT, help="An amount priced elsewhere.")
+@metrics_options
+@click.option("--partial", is_flag=True, help="Keep the rest of the hold open.")
+@key_option
+@metadata_option
+def settle(
+    reservation: Any,
+    amount: Decimal | None,
+    metrics_text: str | None,
+    metric_pairs: tuple[str, ...],
+    partial: bool,
+    idempotency_key: str | None,
+    metadata_text: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Charge what a RESERVATION was really used for, and free the rest."""
+    with open_manager(dsn) as manager:
+        charge = manager.settle(
+            reservation,
+            usage(metrics_text, metric_pairs),
+            amount=amount,
+            final=False if partial else None,
+            idempotency_key=idempotency_key,
+            metadata=json_object(metadata_text, "--metadata"),
+        )
+    print_charge(charge, as_json)
+
+
+@_command("release")
+@click.argument("reservation", type=click.UUID)
+def release(reservation: Any, dsn: str | None, as_json: bool) -> None:
+    """Give a RESERVATION up; nothing is charged."""
+    with open_manager(dsn) as manager:
+        released = manager.release(reservation)
+    if as_json:
+        print_json(released.raw)
+    else:
+        click.echo(f"Released {reservation}.")
+
+
+@_command("renew")
+@click.argument("reservation", type=click.UUID)
+@click.option("--ttl", type=DURATION, help="How long from now, such as 15m.")
+def renew(reservation: Any, ttl: timedelta | None, dsn: str | None, as_json: bool) -> None:
+    """Move the deadline of a RESERVATION."""
+    with open_manager(dsn) as manager:
+        seconds = None if ttl is None else int(ttl.total_seconds())
+        _print_hold(manager.renew(reservation, ttl_seconds=seconds), as_json)
+
+
+@_command("refund")
+@click.argument("transaction", type=int)
+@click.option("--amount", type=AMOUNT, help="Default: all that is left of the charge.")
+@click.option("--reason")
+@key_option
+@metadata_option
+def refund(
+    transaction: int,
+    amount: Decimal | None,
+    reason: str | None,
+    idempotency_key: str | None,
+    metadata_text: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Give the charge TRANSACTION back, or part of it."""
+    with open_manager(dsn) as manager:
+        given_back = manager.refund(
+            transaction,
+            amount,
+            reason=reason,
+            idempotency_key=idempotency_key,
+            metadata=json_object(metadata_text, "--metadata"),
+        )
+    if as_json:
+        print_json(given_back)
+        return
+    fields(
+        [
+            ("transaction", str(given_back.transaction_id)),
+            ("to the balance", given_back.amount),
+            ("to the allowance", given_back.allowance_restored),
+            ("balance after", given_back.balance_after),
+        ]
+    )
+
+
+@_command("revoke")
+@click.argument("transaction", type=int)
+@click.option("--write-off", is_flag=True, help="Forgive what was already spent of it.")
+@click.option("--reason")
+@key_option
+def revoke(
+    transaction: int,
+    write_off: bool,
+    reason: str | None,
+    idempotency_key: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Take back the grant TRANSACTION; what was spent of it becomes debt."""
+    with open_manager(dsn) as manager:
+        revoked = manager.revoke_grant(
+            transaction,
+            write_off=write_off or None,
+            reason=reason,
+            idempotency_key=idempotency_key,
+        )
+    if as_json:
+        print_json(revoked.raw)
+    else:
+        fields((name, value) for name, value in revoked.raw.items())
+
+
+@_command("freeze")
+@click.argument("user")
+def freeze(user: str, dsn: str | None, as_json: bool) -> None:
+    """Refuse every charge and hold of USER."""
+    with open_manager(dsn) as manager:
+        manager.freeze_account(user)
+    _say(as_json, user, "frozen")
+
+
+@_command("unfreeze")
+@click.argument("user")
+def unfreeze(user: str, dsn: str | None, as_json: bool) -> None:
+    """Let USER charge again."""
+    with open_manager(dsn) as manager:
+        manager.unfreeze_account(user)
+    _say(as_json, user, "active")
+
+
+def _say(as_json: bool, user: str, status: str) -> None:
+    if as_json:
+        print_json({"user_id": user, "status": status})
+    else:
+        click.echo(f"{user} is {status}.")

@@ -1,0 +1,394 @@
+"""`ducto pricing`: write, check, publish and compare pricing.
+
+`validate`, `test`, `schema` and `import-litellm` need no database. Whatever a command prints as a
+config can be read back by the others, from a file or from stdin (`-`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ducto_pg import exact_json
+from ducto_pg.cli.arguments import AMOUNT, DURATION, MOMENT, metrics_options, open_manager, usage
+from ducto_pg.cli.common import CliError, dsn_option, json_option
+from ducto_pg.cli.output import fields, print_json, table
+from ducto_pg.cli.problems import print_errors, print_warnings
+from ducto_pg.config_file import ConfigFileError, read_config, read_stream
+from ducto_pg.engine import PricingEngine
+from ducto_pg.litellm import SERVICE_TIERS, Conversion, convert
+from ducto_pg.plpython.config import compile_config
+from ducto_pg.pricing_schema import pricing_schema
+from ducto_pg.results import PricingVersion, RepricedModel
+
+FILE_ARGUMENT = click.argument("file", metavar="FILE")
+
+
+@click.group()
+def pricing() -> None:
+    """Publish, inspect, validate and compare pricing."""
+
+
+def read(file: str) -> Any:
+    """The config in a file, or on stdin for `-`; one sentence when it is no JSON or YAML."""
+    try:
+        return read_stream(sys.stdin.buffer) if file == "-" else read_config(file)
+    except ConfigFileError as error:
+        where = "stdin: " if file == "-" else ""
+        raise CliError(f"{where}{error}") from error
+
+
+def checked(file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A valid config and its warnings; otherwise every error is printed, and the exit code is 1."""
+    config = read(file)
+    outcome = compile_config(config)
+    if outcome["errors"]:
+        _refuse(file, outcome["errors"])
+    return config, outcome["warnings"]
+
+
+def _refuse(file: str, errors: Sequence[Mapping[str, Any]]) -> None:
+    print_errors(errors)
+    number = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    raise CliError(f"{'the config on stdin' if file == '-' else file} is not valid: {number}")
+
+
+@pricing.command("set")
+@FILE_ARGUMENT
+@click.option("--label", help="A name for this version.")
+@dsn_option
+@json_option
+def set_(file: str, label: str | None, dsn: str | None, as_json: bool) -> None:
+    """Publish FILE (- for stdin) as a new version and make it the active one."""
+    config, warnings = checked(file)
+    with open_manager(dsn) as manager:
+        published = manager.set_pricing(config, label=label)
+    if as_json:
+        print_json({**_summary(published), "warnings": warnings})
+        return
+    print_warnings(warnings)
+    named = f" ({published.label})" if published.label else ""
+    sizes = ", ".join(
+        f"{len(config[section])} {section}"
+        for section in ("models", "tools", "fixed", "plans")
+        if config.get(section)
+    )
+    click.echo(f"Published pricing version {published.version}{named}, now active: {sizes}.")
+
+
+def _summary(version: PricingVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "id": version.id,
+        "label": version.label,
+        "active": version.active,
+        "created_at": version.created_at,
+    }
+
+
+@pricing.command("get")
+@dsn_option
+@json_option
+def get(dsn: str | None, as_json: bool) -> None:
+    """Show the active version and its config."""
+    with open_manager(dsn) as manager:
+        found = manager.get_pricing()
+    if as_json:
+        print_json({**_summary(found), "config": found.config})
+        return
+    fields([(name, str(v) if name == "id" else v) for name, v in _summary(found).items()])
+    click.echo()
+    print_json(found.config)
+
+
+@pricing.command("list")
+@dsn_option
+@json_option
+def list_(dsn: str | None, as_json: bool) -> None:
+    """List all versions, newest first; * marks the active one."""
+    with open_manager(dsn) as manager:
+        versions = manager.list_pricing()
+    if as_json:
+        print_json([_summary(version) for version in versions])
+        return
+    table(
+        ["", "version", "id", "label", "published"],
+        [
+            [
+                "*" if version.active else "",
+                version.version,
+                str(version.id)[:8],
+                version.label,
+                version.created_at,
+            ]
+            for version in versions
+        ],
+        empty="No pricing has been published yet.",
+    )
+
+
+@pricing.command("activate")
+@click.argument("version", type=int)
+@dsn_option
+@json_option
+def activate(version: int, dsn: str | None, as_json: bool) -> None:
+    """Make VERSION the active one again."""
+    with open_manager(dsn) as manager:
+        active = manager.activate_pricing(version)
+    if as_json:
+        print_json(_summary(active))
+    else:
+        click.echo(f"Pricing version {active.version} is active.")
+
+
+@pricing.command("export")
+@click.argument("version", type=int)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file instead.")
+@dsn_option
+def export(version: int, output: str | None, dsn: str | None) -> None:
+    """Print the config of VERSION as JSON."""
+    with open_manager(dsn) as manager:
+        config = manager.export_pricing(version)
+    _write_config(config, output)
+
+
+def _write_config(config: Mapping[str, Any], output: str | None) -> None:
+    text = exact_json.dumps(config, indent=2) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+@pricing.command("validate")
+@FILE_ARGUMENT
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@json_option
+def validate(file: str, strict: bool, as_json: bool) -> None:
+    """Check FILE (- for stdin) without a database; exits with 1 when it cannot be published."""
+    outcome = compile_config(read(file))
+    errors, warnings = outcome["errors"], outcome["warnings"]
+    valid = not errors and not (strict and warnings)
+    if as_json:
+        print_json({"valid": valid, "errors": errors, "warnings": warnings})
+        click.get_current_context().exit(0 if valid else 1)
+    print_warnings(warnings)
+    if errors:
+        _refuse(file, errors)
+    if not valid:
+        raise CliError(f"{file} has {len(warnings)} warnings")
+    click.echo(f"{'The config on stdin' if file == '-' else file} is valid.")
+
+
+@pricing.command("diff")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
+@dsn_option
+def diff(a: str, b: str, exit_code: bool, dsn: str | None) -> None:
+    """Show what changes from A to B; each is a version number, or a file."""
+    before, after = (_lines(side, dsn) for side in (a, b))
+    changes = list(difflib.unified_diff(before, after, _named(a), _named(b), lineterm=""))
+    for line in changes:
+        click.echo(click.style(line, fg=_colour(line)))
+    if changes and exit_code:
+        click.get_current_context().exit(1)
+
+
+def _lines(side: str, dsn: str | None) -> list[str]:
+    if side.isascii() and side.isdigit():
+        with open_manager(dsn) as manager:
+            config = manager.export_pricing(int(side))
+    else:
+        config = read(side)
+    return exact_json.dumps(_sorted(config), indent=2).splitlines()
+
+
+def _sorted(value: Any) -> Any:
+    """Keys in one order: the database keeps none."""
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(item) for item in value]
+    return value
+
+
+def _named(side: str) -> str:
+    return f"version {side}" if side.isdigit() else side
+
+
+def _colour(line: str) -> str | None:
+    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+
+
+@pricing.command("schema")
+def schema() -> None:
+    """Print a JSON Schema of the config, for editors."""
+    print_json(pricing_schema())
+
+
+@pricing.command("test")
+@FILE_ARGUMENT
+@metrics_options
+@click.option("--plan", help="Price for accounts of this plan.")
+@json_option
+def test(
+    file: str,
+    metrics_text: str | None,
+    metric_pairs: tuple[str, ...],
+    plan: str | None,
+    as_json: bool,
+) -> None:
+    """Price a usage with FILE (- for stdin), without a database."""
+    metrics = usage(metrics_text, metric_pairs)
+    if metrics is None:
+        raise click.UsageError("give the usage with --metrics JSON or --metric NAME=VALUE")
+    config, _ = checked(file)
+    cost = PricingEngine.from_dict(config).calculate(metrics, plan)
+    if as_json:
+        print_json(cost)
+        return
+    parts = ("model", "tools", "search", "cache", "fixed", "total")
+    fields([("priced as", cost.model_name), *((part, getattr(cost, part)) for part in parts)])
+    print_warnings([{"path": w.get("tool", "usage"), **w} for w in cost.warnings])
+
+
+@pricing.command("what-if")
+@FILE_ARGUMENT
+@click.option("--since", default="30d", show_default=True, help="A duration, or a date.")
+@click.option("--until", type=MOMENT, help="A date; default: now.")
+@dsn_option
+@json_option
+def what_if(file: str, since: str, until: datetime | None, dsn: str | None, as_json: bool) -> None:
+    """What the usage already stored would have cost with the pricing in FILE."""
+    config, _ = checked(file)
+    end = until or datetime.now(UTC)
+    with open_manager(dsn) as manager:
+        rows = manager.reprice(config, _start(since, end), end)
+    if as_json:
+        print_json([row.raw for row in rows])
+        return
+    _print_what_if(rows)
+
+
+def _start(since: str, end: datetime) -> datetime:
+    try:
+        length: timedelta = DURATION(since)
+    except click.BadParameter:
+        return MOMENT(since)
+    return end - length
+
+
+def _print_what_if(rows: Sequence[RepricedModel]) -> None:
+    table(
+        ["model", "charges", "cost", "would cost", "change", "%"],
+        [
+            [
+                row.model or "(no model)",
+                row.charges,
+                row.cost,
+                row.new_cost,
+                None if row.new_cost is None else row.new_cost - row.cost,
+                _percent(row.cost, row.new_cost),
+            ]
+            for row in rows
+        ],
+        empty="No usage is stored in that time.",
+    )
+
+
+def _percent(before: Decimal, after: Decimal | None) -> str | None:
+    if after is None or not before:
+        return None
+    return f"{(after - before) * 100 / before:+.1f}"
+
+
+@pricing.command("import-litellm")
+@FILE_ARGUMENT
+@click.option("--markup", type=AMOUNT, default="1", show_default=True, help="Times this.")
+@click.option(
+    "--credits-per-usd", type=AMOUNT, default="1", show_default=True, help="Credits a US dollar."
+)
+@click.option("--only", metavar="PATTERN", help="Only models that match, such as 'gpt-*'.")
+@click.option(
+    "--service-tier",
+    type=click.Choice(SERVICE_TIERS),
+    help="The prices of this tier where there are any; default: the standard ones.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file instead.")
+@click.option("--report", type=click.Path(dir_okay=False), help="List what is left out here.")
+@json_option
+def import_litellm(
+    file: str,
+    markup: Decimal,
+    credits_per_usd: Decimal,
+    only: str | None,
+    service_tier: str | None,
+    output: str | None,
+    report: str | None,
+    as_json: bool,
+) -> None:
+    """Turn LiteLLM's price file into a pricing config, printed as JSON.
+
+    What cannot be expressed is listed on stderr by reason; --report FILE lists each price, and
+    --json prints config and list together.
+    """
+    prices = read_prices(file)
+    try:
+        conversion = convert(
+            prices,
+            markup=markup,
+            credits_per_usd=credits_per_usd,
+            only=only,
+            service_tier=service_tier,
+        )
+    except ValueError as error:
+        raise CliError(f"{file}: {error}") from error
+    problems = compile_config(conversion.config)["errors"]
+    if problems:
+        _refuse(file, problems)
+    if as_json:
+        print_json({"config": conversion.config, "unexpressed": conversion.unexpressed})
+    else:
+        _write_config(conversion.config, output)
+    _report(conversion, report)
+
+
+def read_prices(file: str) -> Mapping[str, Any]:
+    """LiteLLM's file: a JSON object of objects."""
+    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    try:
+        prices = exact_json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CliError(f"{file} is not JSON: {error}") from error
+    if not isinstance(prices, dict):
+        raise CliError(f"{file} is not LiteLLM's price file: it is not a JSON object")
+    return prices
+
+
+def _report(conversion: Conversion, report: str | None) -> None:
+    left_out = conversion.unexpressed
+    if report:
+        lines = [f"{item.model}\t{item.field}\t{item.reason}\n" for item in left_out]
+        Path(report).write_text("model\tfield\treason\n" + "".join(lines), encoding="utf-8")
+    click.echo(f"{len(conversion.config['models'])} models converted.", err=True)
+    if not left_out:
+        return
+    click.echo(f"{len(left_out)} prices or entries are not in the config:", err=True)
+    counts = Counter(
+        item.reason if not item.field or "service tier" in item.reason
+        else f"{item.field}: {item.reason}"
+        for item in left_out
+    )  # fmt: skip
+    for reason, count in counts.most_common():
+        click.echo(f"{count:8}  {reason}", err=True)
+    if not report:
+        click.echo("--report FILE lists them one by one.", err=True)

@@ -198,34 +198,41 @@ def _json_row(number: int, line: int, text: str, damaged: bool) -> Row | Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapper:
-    """How a row becomes a charge: which column is which metric, whose usage it is."""
+    """How a row becomes a charge: which column is which metric, whose usage it is.
+
+    Without `columns`, an object `metrics` in the row is the usage, or else what is named like one
+    of the `known` metrics.
+    """
 
     source: str
     columns: Mapping[str, str]
     constants: Mapping[str, Any] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
     user: str | None = None
     user_column: str | None = None
     key_column: str | None = None
 
     def charge(self, row: Row) -> dict[str, Any]:
         """The charge of a row; raises ValueError with the reason when it has none."""
-        metrics: dict[str, Any] = dict(self.constants)
-        for metric, column in self.columns.items():
-            value = _metric(metric, column, row.values)
-            if value is not None:
-                metrics[metric] = value
-        nested = row.values.get("metrics") if not self.columns else None
-        if isinstance(nested, Mapping):
-            metrics.update(nested)
-        _check(metrics)
-        if self.columns and not any(name in metrics for name in self.columns):
+        found = self._found(row.values)
+        if not found and (self.columns or self.constants.keys() <= TEXT_METRICS):
             raise ValueError("no usage in the row")
+        metrics = {**self.constants, **found}
+        _check(metrics)
         return {
             "user_id": self._user(row),
             "metrics": metrics,
             "idempotency_key": self._key(row),
             "metadata": {"import": self.source, "row": row.number},
         }
+
+    def _found(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The row's own metrics: of the mapped columns, or what is named like a metric."""
+        if not self.columns and isinstance(values.get("metrics"), Mapping):
+            return dict(values["metrics"])
+        columns = self.columns or {name: name for name in values if name in self.known}
+        read = {metric: _metric(metric, column, values) for metric, column in columns.items()}
+        return {metric: value for metric, value in read.items() if value is not None}
 
     def _user(self, row: Row) -> str:
         if self.user_column is None:
@@ -315,7 +322,7 @@ class Importer:
     ) -> None:
         """`isolate`: errors of a whole batch that are narrowed down to the row that causes them."""
         self._charger = charger
-        self._mapper = mapper
+        self.mapper = mapper
         self._reject = reject
         self._batch_size = batch_size
         self._isolate = isolate
@@ -329,7 +336,7 @@ class Importer:
                 self._refuse(row)
                 continue
             try:
-                batch.append((row, self._mapper.charge(row)))
+                batch.append((row, self.mapper.charge(row)))
             except ValueError as error:
                 self._refuse(Reject(row.line, str(error), row.text))
                 continue

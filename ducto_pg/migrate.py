@@ -216,6 +216,8 @@ def _explain(section: Section, error: psycopg.Error) -> str:
     message = diagnostic.message_primary or str(error).strip()
     if diagnostic.message_hint and diagnostic.sqlstate == "P0001":
         message = f"{message}. {diagnostic.message_hint}"
+    if isinstance(error, psycopg.errors.InvalidFunctionDefinition):
+        message = f"{message}; drop the old signature in sql/retired.sql"
     place = _place(section, diagnostic)
     if place is None and diagnostic.sqlstate != "P0001":
         place = section.title

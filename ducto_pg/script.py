@@ -299,12 +299,14 @@ declare
     v_routines text[] := {routines};
     v_plpython constant text[] := {plpython};
     v_views constant text[] := {views};
+    v_kept oid[];
     v_object record;
     v_dependent text;
 begin
     if (select s.value from ducto.settings as s where s.key = 'evaluator') = 'plpython' then
         v_routines := v_routines || v_plpython;
     end if;
+    v_kept := array(select r::regprocedure::oid from unnest(v_routines) as r);
     for v_object in
         select 'view' as kind, c.oid, 'pg_catalog.pg_class'::regclass as catalog,
             format('%I.%I', n.nspname, c.relname) as name
@@ -319,7 +321,7 @@ begin
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
         where (n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%')
-            and p.oid <> all (select r::regprocedure::oid from unnest(v_routines) as r)
+            and p.oid <> all (v_kept)
         order by 1 desc, 4
     loop
         continue when exists (
@@ -353,15 +355,19 @@ declare
     v_routine record;
 begin
     for v_routine in
-        select l.lanvalidator::regproc as validator, p.oid
+        select l.lanvalidator::regproc as validator, p.oid, p.oid::regprocedure::text as name
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
         join pg_catalog.pg_language as l on l.oid = p.prolang
         where (n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%')
             and l.lanvalidator <> 0
-        order by p.oid::regprocedure::text
+        order by name
     loop
-        execute format('select %s(%s)', v_routine.validator, v_routine.oid);
+        begin
+            execute format('select %s(%s)', v_routine.validator, v_routine.oid);
+        exception when others then
+            raise exception '%: %', v_routine.name, sqlerrm;
+        end;
     end loop;
 end
 $ducto$;

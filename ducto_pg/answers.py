@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from ducto_pg.plpython.config import compile_config
 from ducto_pg.results import Charge, Hold, Validation
 
 __all__ = [
+    "EXACT",
     "Lease",
     "charged",
     "compiled",
@@ -23,6 +24,10 @@ __all__ = [
     "money",
     "validated",
 ]
+
+
+# Sums of money that are computed here keep every digit.
+EXACT = Context(prec=200)
 
 
 def given(**params: Any) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from ducto_pg import exact_json
+from ducto_pg.answers import EXACT
 from ducto_pg.results import Charge
 
 __all__ = [
@@ -38,7 +39,6 @@ VALUE_MAX = Decimal(10) ** 26
 FRACTION_DIGITS_MAX = 40
 LINE_LENGTH_MAX = 1_000_000
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
-EXACT = Context(prec=200)
 
 
 class UnusableFile(Exception):

@@ -15,6 +15,10 @@ COMMANDS = {
     "pricing": ("ducto_pg.cli.pricing:pricing", "Publish, inspect, validate and compare pricing."),
     "credits": ("ducto_pg.cli.credits:credits", "Grant, charge and look up credits."),
     "usage": ("ducto_pg.cli.usage:usage", "Import usage events from a file."),
+    "plans": ("ducto_pg.cli.plans:plans", "List plans, and put accounts on them."),
+    "caps": ("ducto_pg.cli.caps:caps", "Limit what accounts spend in a day, week or month."),
+    "check": ("ducto_pg.cli.operations:check", "Verify every invariant of the ledger."),
+    "sweep": ("ducto_pg.cli.operations:sweep", "Book expired credits, close lapsed holds."),
 }
 
 

@@ -1,0 +1,106 @@
+"""`ducto caps`: limits on what leaves an account in a day, a week or a month."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import click
+
+from ducto_pg.cli.arguments import AMOUNT, open_manager
+from ducto_pg.cli.common import CliError, dsn_option, json_option
+from ducto_pg.cli.output import fields, print_json, table
+from ducto_pg.results import SpendCap
+
+CAP_TYPE = click.Choice(["daily", "weekly", "monthly"])
+USER = click.argument("user")
+KIND = click.argument("cap_type", type=CAP_TYPE, metavar="daily|weekly|monthly")
+MODEL = click.option("--model", help="Only what this model costs; default: everything.")
+
+
+@click.group()
+def caps() -> None:
+    """Spend caps: how much may leave an account in a day, week or month."""
+
+
+@caps.command("set")
+@USER
+@KIND
+@click.argument("limit", type=AMOUNT)
+@click.option("--action", type=click.Choice(["deny", "warn", "notify"]), default="deny")
+@MODEL
+@dsn_option
+@json_option
+def set_(
+    user: str,
+    cap_type: str,
+    limit: Decimal,
+    action: str,
+    model: str | None,
+    dsn: str | None,
+    as_json: bool,
+) -> None:
+    """Cap what leaves the account of USER at LIMIT."""
+    with open_manager(dsn) as manager:
+        cap = manager.set_spend_cap(user, cap_type, limit, action=action, model=model)
+    if as_json:
+        print_json(cap.raw)
+    else:
+        _print([cap])
+
+
+@caps.command("list")
+@USER
+@dsn_option
+@json_option
+def list_(user: str, dsn: str | None, as_json: bool) -> None:
+    """The caps of USER, and what their windows have used."""
+    with open_manager(dsn) as manager:
+        found = manager.list_spend_caps(user)
+    if as_json:
+        print_json([cap.raw for cap in found])
+    else:
+        _print(found)
+
+
+def _print(found: list[SpendCap]) -> None:
+    table(
+        ["cap", "model", "limit", "used", "action", "resets"],
+        [[c.cap_type, c.model or "(all)", c.limit, c.used, c.action, c.resets_at] for c in found],
+        empty="There are no caps.",
+    )
+
+
+@caps.command("remove")
+@USER
+@KIND
+@MODEL
+@dsn_option
+@json_option
+def remove(user: str, cap_type: str, model: str | None, dsn: str | None, as_json: bool) -> None:
+    """Remove a cap of USER."""
+    with open_manager(dsn) as manager:
+        removed = manager.remove_spend_cap(user, cap_type, model=model)
+    if as_json:
+        print_json({"removed": removed})
+    elif removed:
+        click.echo(f"Removed the {cap_type} cap of {user}.")
+    else:
+        raise CliError(f"{user} has no such {cap_type} cap")
+
+
+@caps.command("check")
+@USER
+@click.argument("amount", type=AMOUNT)
+@MODEL
+@dsn_option
+@json_option
+def check(user: str, amount: Decimal, model: str | None, dsn: str | None, as_json: bool) -> None:
+    """Whether the caps of USER leave room for AMOUNT; exits with 1 when they do not."""
+    with open_manager(dsn) as manager:
+        found = manager.check_spend_cap(user, amount, model=model)
+    if as_json:
+        print_json(found.raw)
+    else:
+        fields((name, value) for name, value in found.raw.items())
+    if not found.allowed:
+        click.get_current_context().exit(1)

@@ -1,0 +1,50 @@
+"""`ducto check` and `ducto sweep`: what an operator or a scheduled job runs."""
+
+from __future__ import annotations
+
+import click
+
+from ducto_pg.cli.arguments import open_manager
+from ducto_pg.cli.common import json_option
+from ducto_pg.cli.output import cell, print_json, table
+
+
+@click.command()
+@click.argument("dsn", required=False)
+@json_option
+def check(dsn: str | None, as_json: bool) -> None:
+    """Verify every invariant of the ledger in the database DSN; exits with 1 on any violation."""
+    with open_manager(dsn) as manager:
+        found = [violation.raw for violation in manager.check()]
+    if as_json:
+        print_json(found)
+    elif found:
+        headings = list(found[0])
+        table(headings, [[row.get(name) for name in headings] for row in found])
+        click.echo(f"\n{len(found)} violations.", err=True)
+    else:
+        click.echo("Every invariant holds.")
+    if found:
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@click.argument("dsn", required=False)
+@click.option("--dry-run", is_flag=True, help="Show what would be booked and change nothing.")
+@json_option
+def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
+    """Book the expiry of lapsed credits and close holds past their deadline.
+
+    Neither counts any more once its time has come, whether or not this is ever run.
+    """
+    with open_manager(dsn) as manager:
+        credits = [row.raw for row in manager.sweep_expired_credits(dry_run=dry_run)]
+        holds = [] if dry_run else [row.raw for row in manager.expire_reservations()]
+    if as_json:
+        print_json({"credits": credits, "reservations": holds, "dry_run": dry_run})
+        return
+    if credits:
+        headings = list(credits[0])
+        table(headings, [[cell(row.get(name)) for name in headings] for row in credits])
+    verb = "would expire" if dry_run else "expired"
+    click.echo(f"{len(credits)} accounts: credits {verb}; {len(holds)} holds closed.")

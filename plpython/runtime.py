@@ -186,7 +186,9 @@ class Pricing:
             try:
                 price.model = model.run(numbers)
             except EvaluationFailure as failure:
-                raise self._failed(failure, "models", usage.model_name or DEFAULT_KEY) from None
+                match = match_model(self.source, plan_key, usage.model_name or DEFAULT_KEY)
+                key = DEFAULT_KEY if match is None else match[1]
+                raise self._failed(failure, "models", key) from None
         total = price.model
         if usage.calls or usage.unnamed_calls:
             price.tools = self._price_tools(usage, plan_key, price.warnings)

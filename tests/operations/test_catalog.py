@@ -1,0 +1,416 @@
+"""What the installed catalog must look like: a lint in SQL, on both evaluators' installations.
+
+Each test collects what breaks its rule and expects nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import LiteralString
+
+import pytest
+
+from ducto_pg.manifest import sql_root
+from tests.conftest import MakeDb
+from tests.support.databases import Connection, open_connection
+from tests.support.server import Server
+
+ROUTINES: LiteralString = """
+    select p.*, n.nspname, l.lanname, p.oid::regprocedure::text as signature,
+        n.nspname = 'public' as is_api
+    from pg_proc p
+    join pg_namespace n on n.oid = p.pronamespace
+    join pg_language l on l.oid = p.prolang
+    where n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%'
+"""
+TABLES: LiteralString = """
+    select c.*, c.oid::regclass::text as name
+    from pg_class c
+    where c.relnamespace = 'ducto'::regnamespace and c.relkind in ('r', 'p')
+"""
+STRANGER = "ducto_test_stranger"
+GRANTEES = {"reader": "ducto_reader", "service": "ducto_service", "admin": "ducto_admin"}
+
+
+def offenders(connection: Connection, query: LiteralString) -> list[tuple[object, ...]]:
+    """The rows of a query that should have none."""
+    return sorted(connection.execute(query).fetchall(), key=repr)
+
+
+def test_plpgsql_check_finds_nothing(cluster: Server, both: Connection) -> None:
+    both.execute("create extension plpgsql_check")
+    rows = offenders(
+        both,
+        f"""
+        select r.signature, c.lineno, c.level, c.message, c.detail, c.query
+        from ({ROUTINES}) r
+        cross join lateral plpgsql_check_function_tb(
+            r.oid,
+            relid => coalesce(
+                (select min(t.tgrelid) from pg_trigger t where t.tgfoid = r.oid), 0
+            )::regclass,
+            fatal_errors => false, other_warnings => true, performance_warnings => true,
+            extra_warnings => true, security_warnings => true, compatibility_warnings => true
+        ) c
+        where r.lanname = 'plpgsql'
+        """,
+    )
+    assert rows == []
+
+
+def test_every_trigger_function_is_used_by_a_trigger(db: Connection) -> None:
+    rows = offenders(
+        db,
+        f"""
+        select r.signature from ({ROUTINES}) r
+        where r.prorettype = 'trigger'::regtype
+            and not exists (select from pg_trigger t where t.tgfoid = r.oid)
+        """,
+    )
+    assert rows == []
+
+
+def test_the_search_path_is_pinned(both: Connection) -> None:
+    rows = offenders(
+        both,
+        f"""
+        select r.signature, r.proconfig from ({ROUTINES}) r
+        where r.proconfig is null or not 'search_path=""' = any (r.proconfig)
+        """,
+    )
+    assert rows == []
+
+
+def test_every_api_routine_is_commented(both: Connection) -> None:
+    rows = offenders(
+        both,
+        f"""
+        select r.signature from ({ROUTINES}) r
+        where r.is_api and coalesce(obj_description(r.oid, 'pg_proc'), '') = ''
+        """,
+    )
+    assert rows == []
+
+
+def test_no_name_is_overloaded(both: Connection) -> None:
+    rows = offenders(
+        both,
+        f"select r.nspname, r.proname from ({ROUTINES}) r group by 1, 2 having count(*) > 1",
+    )
+    assert rows == []
+
+
+def test_parameters_begin_with_p(both: Connection) -> None:
+    # Columns of a result (mode t) carry the names that clients read.
+    rows = offenders(
+        both,
+        f"""
+        select r.signature, a.name
+        from ({ROUTINES}) r
+        cross join lateral unnest(
+            coalesce(r.proargnames, array_fill(''::text, array[r.pronargs::int])),
+            coalesce(r.proargmodes, array_fill('i'::"char", array[r.pronargs::int]))
+        ) as a (name, mode)
+        where a.mode in ('i', 'b', 'v') and a.name not like 'p\\_%'
+        """,
+    )
+    assert rows == []
+
+
+def test_api_routines_run_as_their_owner_and_helpers_do_not(both: Connection) -> None:
+    rows = offenders(
+        both,
+        f"select r.signature from ({ROUTINES}) r where r.prosecdef <> r.is_api",
+    )
+    assert rows == []
+
+
+def test_everything_belongs_to_a_role_that_is_no_superuser(both: Connection) -> None:
+    rows = offenders(
+        both,
+        f"""
+        select r.signature, r.proowner::regrole from ({ROUTINES}) r
+        where r.proowner <> 'ducto_owner'::regrole
+        union all
+        select t.name, t.relowner::regrole from ({TABLES}) t
+        where t.relowner <> 'ducto_owner'::regrole
+        union all
+        select r.rolname, r.oid::regrole from pg_roles r
+        where r.rolname like 'ducto\\_%' and r.rolname <> '{STRANGER}'
+            and (r.rolsuper or r.rolcanlogin or r.rolbypassrls or r.rolcreaterole)
+        """,
+    )
+    assert rows == []
+
+
+def test_api_routines_return_jsonb_or_rows(db: Connection) -> None:
+    rows = offenders(
+        db,
+        f"""
+        select r.signature, r.prorettype::regtype from ({ROUTINES}) r
+        where r.is_api and not r.proretset and r.prorettype <> 'jsonb'::regtype
+        """,
+    )
+    assert rows == []
+
+
+def test_no_routine_asks_who_is_calling(both: Connection) -> None:
+    pattern = r"\m(current_user|session_user|current_role|pg_has_role|has_\w+_privilege)\M"
+    rows = both.execute(
+        f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s", [pattern]
+    ).fetchall()
+    assert rows == []
+
+
+def test_only_the_clock_reads_the_time(both: Connection) -> None:
+    pattern = (
+        r"(?<![\w.])(now\(\)|(clock|statement|transaction)_timestamp\(\)"
+        r"|current_(date|time|timestamp)\M|localtime)"
+    )
+    rows = both.execute(
+        f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s and r.proname <> 'now'",
+        [pattern],
+    ).fetchall()
+    assert rows == []
+
+
+def test_every_table_has_a_primary_key_and_a_comment(db: Connection) -> None:
+    rows = offenders(
+        db,
+        f"""
+        select t.name from ({TABLES}) t
+        where not exists (select from pg_index i where i.indrelid = t.oid and i.indisprimary)
+            or coalesce(obj_description(t.oid, 'pg_class'), '') = ''
+        """,
+    )
+    assert rows == []
+
+
+def test_every_foreign_key_is_indexed(db: Connection) -> None:
+    rows = offenders(
+        db,
+        """
+        select c.conrelid::regclass, c.conname
+        from pg_constraint c
+        where c.contype = 'f'
+            and c.connamespace = 'ducto'::regnamespace
+            and not exists (
+                select from pg_index i
+                where i.indrelid = c.conrelid
+                    and i.indpred is null
+                    and (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey
+            )
+        """,
+    )
+    assert rows == []
+
+
+def test_no_index_mentions_what_a_charge_updates(db: Connection) -> None:
+    # Such an update could not stay within its page.
+    rows = offenders(
+        db,
+        "select i.indexname from pg_indexes i where i.schemaname = 'ducto'"
+        " and i.tablename = 'credit_lots' and i.indexdef ~ '\\mremaining\\M'",
+    )
+    assert rows == []
+
+
+def test_money_is_exact_and_instants_know_their_zone(db: Connection) -> None:
+    rows = offenders(
+        db,
+        """
+        select c.table_name, c.column_name, c.data_type
+        from information_schema.columns c
+        where c.table_schema = 'ducto' and (
+            c.data_type in ('real', 'double precision', 'money', 'timestamp without time zone',
+                'character varying', 'character', 'json')
+            or c.data_type = 'numeric'
+                and (c.numeric_precision, c.numeric_scale) is distinct from (38, 12)
+        )
+        """,
+    )
+    assert rows == []
+
+
+def test_row_level_security_is_on_everywhere(db: Connection) -> None:
+    assert offenders(db, f"select t.name from ({TABLES}) t where not t.relrowsecurity") == []
+
+
+@pytest.fixture
+def stranger(db: Connection) -> Iterator[str]:
+    """A role that was given nothing."""
+    db.execute(f"create role {STRANGER}".encode())
+    yield STRANGER
+    db.execute(f"drop role {STRANGER}".encode())
+
+
+def test_public_may_do_nothing(db: Connection, stranger: str) -> None:
+    rows = db.execute(
+        f"""
+        select r.signature from ({ROUTINES}) r
+        where has_function_privilege(%(role)s, r.oid, 'execute')
+        union all
+        select c.relname
+        from pg_class c
+        where c.relnamespace = 'ducto'::regnamespace and c.relkind in ('r', 'p', 'v', 'S')
+            and case c.relkind
+                when 'S' then has_sequence_privilege(%(role)s, c.oid, 'usage, select, update')
+                else has_table_privilege(%(role)s, c.oid,
+                    'select, insert, update, delete, truncate, references, trigger')
+                    or has_any_column_privilege(%(role)s, c.oid, 'select, insert, update')
+            end
+        union all
+        select 'schema ducto' where has_schema_privilege(%(role)s, 'ducto', 'usage, create')
+        """,
+        {"role": stranger},
+    ).fetchall()
+    assert rows == []
+
+
+def listed() -> dict[str, str]:
+    """The list in access.sql: routine to the least role that may call it."""
+    text = (sql_root() / "access.sql").read_text(encoding="utf-8")
+    found = re.findall(r"^    \('(\w+)', '(public\.\w+)'\)[,;]$", text, re.MULTILINE)
+    return {routine: role for role, routine in found}
+
+
+def expected_callers(role: str) -> set[str]:
+    """Who may call a routine whose least role this is."""
+    if role == "self":
+        return set()
+    order = list(GRANTEES)
+    return {GRANTEES[name] for name in order[order.index(role) :]}
+
+
+def test_the_access_list_names_what_exists_and_nothing_else(db: Connection) -> None:
+    rows = db.execute(f"select r.proname from ({ROUTINES}) r where r.is_api").fetchall()
+    assert sorted(listed()) == sorted(f"public.{name}" for (name,) in rows)
+
+
+def test_each_role_may_call_what_the_list_says(both: Connection) -> None:
+    rows = both.execute(
+        f"""
+        select r.nspname || '.' || r.proname, g.role
+        from ({ROUTINES}) r
+        cross join unnest(%s::text[]) as g (role)
+        where has_function_privilege(g.role, r.oid, 'execute')
+        """,
+        [list(GRANTEES.values())],
+    ).fetchall()
+    wanted = {
+        (routine, grantee)
+        for routine, role in listed().items()
+        for grantee in expected_callers(role)
+    }
+    assert set(rows) == wanted
+
+
+def test_each_comment_says_who_may_call(db: Connection) -> None:
+    rows = db.execute(
+        f"""
+        select 'public.' || r.proname, obj_description(r.oid, 'pg_proc')
+        from ({ROUTINES}) r where r.is_api
+        """
+    ).fetchall()
+    wrong = []
+    for routine, comment in rows:
+        callers = re.search(r"Callers: ([a-z, ]+)\.", comment or "")
+        said = {GRANTEES.get(word, word) for word in callers[1].split(", ")} if callers else set()
+        role = listed().get(routine, "")
+        wanted = {"authenticated"} if role == "self" else expected_callers(role)
+        if said != wanted:
+            wrong.append((routine, sorted(said), sorted(wanted)))
+    assert wrong == []
+
+
+def test_no_role_may_touch_a_table(db: Connection) -> None:
+    rows = db.execute(
+        f"""
+        select t.name, g.role
+        from ({TABLES}) t
+        cross join unnest(%s::text[]) as g (role)
+        where has_table_privilege(
+            g.role, t.oid, 'select, insert, update, delete, truncate, references, trigger'
+        )
+        """,
+        [list(GRANTEES.values())],
+    ).fetchall()
+    assert rows == []
+
+
+def test_each_role_can_read_each_view(db: Connection) -> None:
+    names = db.execute("select v.viewname from pg_views v where v.schemaname = 'ducto'").fetchall()
+    for role in GRANTEES.values():
+        db.execute(f"set role {role}".encode())
+        for (name,) in names:
+            db.execute(f"select * from ducto.{name}".encode())
+        db.execute("reset role")
+
+
+def test_a_role_with_a_group_works_through_the_api(db: Connection, stranger: str) -> None:
+    db.execute(f"grant ducto_service to {stranger}".encode())
+    db.execute(f"set role {stranger}".encode())
+    db.execute("select ducto_add_credits('u', 5)")
+    row = db.execute("select ducto_get_balance('u') -> 'balance'").fetchone()
+    db.execute("reset role")
+    assert row == (5,)
+
+
+@pytest.fixture
+def supabase(cluster: Server, make_db: MakeDb) -> Iterator[Connection]:
+    """A database on a cluster with Supabase's roles, migrated once more with them there."""
+    roles = ("anon", "authenticated", "service_role")
+    with open_connection(make_db()) as connection:
+        for role in roles:
+            connection.execute(f"create role {role} nologin noinherit".encode())
+            # What a hosted project does: every new function is everybody's.
+            connection.execute(f"grant all on all functions in schema public to {role}".encode())
+            connection.execute(f"grant all on all tables in schema ducto to {role}".encode())
+        from ducto_pg.migrate import migrate
+
+        migrate(connection)
+        yield connection
+        for role in roles:
+            connection.execute(f"drop owned by {role}".encode())
+            connection.execute(f"drop role {role}".encode())
+
+
+def test_on_supabase_only_the_service_role_gets_more_than_self_service(
+    supabase: Connection,
+) -> None:
+    rows = supabase.execute(
+        f"""
+        select g.role, 'public.' || r.proname
+        from ({ROUTINES}) r
+        cross join unnest(array['anon', 'authenticated', 'service_role']) as g (role)
+        where has_function_privilege(g.role, r.oid, 'execute')
+        """
+    ).fetchall()
+    own = {("authenticated", name) for name, role in listed().items() if role == "self"}
+    rest = {("service_role", name) for name, role in listed().items() if role != "self"}
+    assert set(rows) == own | rest
+    tables = supabase.execute(
+        f"""
+        select t.name from ({TABLES}) t
+        cross join unnest(array['anon', 'authenticated', 'service_role']) as g (role)
+        where has_table_privilege(g.role, t.oid, 'select, insert, update, delete')
+        """
+    ).fetchall()
+    assert tables == []
+
+
+def test_signed_in_users_would_see_their_own_rows_only(supabase: Connection) -> None:
+    for user in ("alice", "bob"):
+        supabase.execute("select ducto_add_credits(%s, 5)", [user])
+    # Nothing is open to them; the policies hold even where somebody opens it.
+    supabase.execute("grant usage on schema ducto to authenticated")
+    supabase.execute("grant select on ducto.credit_accounts, ducto.credit_lots to authenticated")
+    supabase.execute("set role authenticated")
+    supabase.execute("""set request.jwt.claims = '{"sub": "alice"}'""")
+    for table in ("credit_accounts", "credit_lots"):
+        rows = supabase.execute(f"select account_id from ducto.{table}".encode()).fetchall()
+        assert rows == [("alice",)]
+    supabase.execute("set request.jwt.claims = ''")
+    assert supabase.execute("select * from ducto.credit_lots").fetchall() == []
+    supabase.execute("reset role")

@@ -11,9 +11,9 @@ as $$
 declare
     v_value numeric := p_operands[1];
     v_last integer := cardinality(p_operands);
-    v_lower numeric := 0;
+    v_lower numeric := 0::numeric;
     v_upper numeric;
-    v_total numeric := 0;
+    v_total numeric := 0::numeric;
 begin
     for i in 4 .. v_last - 2 by 2 loop
         if p_operands[i - 2] >= p_operands[i] then

@@ -19,7 +19,7 @@ declare
     v_key text;
     v_shared integer;
 begin
-    loop
+    while v_bound <> '' loop
         select r.key into v_key
         from ducto.credit_rates r
         where r.version = p_version and r.plan_key = p_plan_key and r.section = p_section
@@ -35,6 +35,7 @@ begin
         end loop;
         v_bound := left(v_bound, v_shared);
     end loop;
+    return null;
 end
 $$;
 comment on function ducto.longest_prefix(integer, text, text, text) is

@@ -17,10 +17,10 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_tools numeric := 0;
-    v_search numeric := 0;
-    v_cache numeric := 0;
-    v_fixed numeric := 0;
+    v_tools numeric := 0::numeric;
+    v_search numeric := 0::numeric;
+    v_cache numeric := 0::numeric;
+    v_fixed numeric := 0::numeric;
     v_part record;
 begin
     warnings := '[]';

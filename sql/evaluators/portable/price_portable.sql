@@ -21,7 +21,7 @@ declare
     v_rate record;
     v_job ducto.credit_rates;
     v_run record;
-    v_total numeric := 0;
+    v_total numeric := 0::numeric;
     v_others record;
     v_breakdown text;
     v_warnings text := '[]';
@@ -87,7 +87,7 @@ begin
         end if;
         v_total := v_total + v_others.total;
         v_breakdown := v_breakdown || v_others.parts;
-        v_warnings := v_others.warnings;
+        v_warnings := v_others.warnings::text;
     end if;
     v_total := case when v_total <= 0 then 0
         when v_pricing.rounding = 'half_up' then round(v_total, v_pricing.scale)
@@ -100,7 +100,7 @@ begin
         ',"model":', coalesce(p_metrics -> 'model', 'null'),
         ',"breakdown":', v_breakdown, trim_scale(v_total),
         '},"warnings":', v_warnings, '}'
-    );
+    )::jsonb;
 end
 $$;
 comment on function ducto.price_portable(integer, text, jsonb) is

@@ -15,7 +15,7 @@ set search_path = ''
 as $$
 declare
     v_others numeric := (p_usage -> 'unnamed_calls')::numeric;
-    v_unpriced jsonb := case when v_others > 0 then '[null]' else '[]' end;
+    v_unpriced jsonb := case when v_others > 0 then '[null]'::jsonb else '[]'::jsonb end;
     v_rate ducto.credit_rates;
     v_tool text;
     v_count jsonb;

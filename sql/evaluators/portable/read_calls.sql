@@ -9,8 +9,8 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_total numeric := 0;
-    v_calls jsonb := '{}';
+    v_total numeric := 0::numeric;
+    v_calls jsonb := '{}'::jsonb;
     v_key text;
     v_value jsonb;
     v_problem text;
@@ -23,7 +23,7 @@ begin
             v_problem := ducto.text_problem('tool_calls', v_value);
             exit when v_problem is not null;
         end loop;
-        v_total := jsonb_array_length(p_calls);
+        v_total := jsonb_array_length(p_calls)::numeric;
         v_calls := ducto.count_calls(p_calls);
     elsif jsonb_typeof(p_calls) = 'object' then
         for v_key, v_value in select e.key, e.value from jsonb_each(p_calls) e loop

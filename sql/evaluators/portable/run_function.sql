@@ -61,7 +61,7 @@ begin
             value := ducto.graduated(v_operands);
             error := case when value is null then 'thresholds_not_ascending' end;
         when 30 then
-            value := (v_first = any (v_operands[2:]))::integer;
+            value := (v_first = any (v_operands[2:]))::integer::numeric;
     end case;
 end
 $$;

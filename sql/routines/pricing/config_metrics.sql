@@ -1,0 +1,29 @@
+-- The metrics that a usage priced with this config may report: the standard ones and its own.
+create or replace function ducto.config_metrics(p_config jsonb)
+returns text[]
+language sql
+immutable
+parallel safe
+security invoker
+set search_path = ''
+return array(
+    select n.name
+    from (
+        select s.name, s.place
+        from unnest('{
+            input_tokens,output_tokens,total_tokens,cached_tokens,cache_read_tokens,
+            cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,tool_calls,
+            search_calls,search_queries,search_results,requests
+        }'::text[]) with ordinality s(name, place)
+        union all
+        select c.name #>> '{}', 1000 + c.place
+        from jsonb_array_elements(
+            case when jsonb_typeof(p_config -> 'metrics') = 'array'
+                then p_config -> 'metrics' else '[]' end
+        ) with ordinality c(name, place)
+    ) n
+    group by n.name
+    order by min(n.place)
+);
+comment on function ducto.config_metrics(jsonb) is
+    'The metric names of a pricing config, standard ones first.';

@@ -1,0 +1,27 @@
+create or replace function public.ducto_pricing_activate(p_version integer)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform ducto.lock_pricing();
+    if not exists (
+        select from ducto.credit_pricing_config c
+        where c.version = p_version and c.version > 0
+    ) then
+        perform ducto.raise_error('DU020', jsonb_build_object('version', p_version));
+    end if;
+    -- In this order: no two rows may be active, not even between two rows of one statement.
+    update ducto.credit_pricing_config c set active = false
+    where c.active and c.version <> p_version;
+    update ducto.credit_pricing_config c set active = true
+    where c.version = p_version and not c.active;
+    return ducto.pricing_object(p_version);
+end
+$$;
+comment on function public.ducto_pricing_activate(integer) is
+    'Makes an earlier pricing version the active one again: '
+    '{id, version, label, active, config, created_at}. Errors: DU020 unknown version. '
+    'Callers: admin. Idempotent.';

@@ -1,0 +1,22 @@
+-- Stages a config that is not published under a negative version, for the length of one call: the
+-- caller deletes it again (ducto.drop_scratch), and until it commits nobody else can see it.
+create or replace function ducto.scratch_pricing(p_config jsonb)
+returns integer
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_checked jsonb := ducto.check_pricing(p_config);
+    v_version integer := nextval('ducto.scratch_versions')::integer;
+begin
+    perform ducto.require_valid(v_checked);
+    perform ducto.stage_pricing(
+        v_version, p_config - '_compiled', v_checked -> 'programs', null, false
+    );
+    return v_version;
+end
+$$;
+comment on function ducto.scratch_pricing(jsonb) is
+    'Validates a config and stages it under a negative version, which it returns.';

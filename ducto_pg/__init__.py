@@ -1,12 +1,19 @@
 """Usage credits inside PostgreSQL: install the schema, charge usage, read balances.
 
-Importing this package is cheap: the public names are loaded when they are first used.
+    from ducto_pg import CreditManager, PostgresStore
+
+    manager = CreditManager(PostgresStore(connection))
+    charge = manager.deduct("user_abc", {"model": "gpt-4", "input_tokens": 500})
+
+Importing this package is cheap: each public name is loaded when it is first used.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ducto_pg.async_manager import AsyncCreditManager
@@ -15,8 +22,6 @@ if TYPE_CHECKING:
     from ducto_pg.manager import CreditManager
     from ducto_pg.store import AsyncPostgresStore, PostgresStore
 
-__version__ = "0.1.0"
-
 __all__ = [
     "AsyncCreditManager",
     "AsyncPostgresStore",
@@ -24,6 +29,7 @@ __all__ = [
     "DuctoError",
     "PostgresStore",
     "PricingEngine",
+    "__version__",
 ]
 
 _HOMES = {
@@ -39,6 +45,4 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -138,11 +138,14 @@ def _catalogue(manifest: Manifest) -> str:
 
 
 def _evaluator(manifest: Manifest, evaluator: Evaluator) -> tuple[str, tuple[SqlFile, ...]]:
-    files = manifest.plpython if evaluator != "portable" else ()
-    creations = "".join(f"            execute {dollar(file.text, 'plpython')};\n" for file in files)
-    installed = literal("plpython") if files else "null"
+    if evaluator == "portable":
+        return RECORD_EVALUATOR.format(evaluator="'portable'", requested="'portable'"), ()
+    files = manifest.plpython
+    record = RECORD_EVALUATOR.format(evaluator="v_evaluator", requested="v_requested")
     body = EVALUATOR_CHOICE.format(
-        requested=literal(evaluator), creations=creations, installed=installed
+        requested=literal(evaluator),
+        creations="".join(f"execute {dollar(file.text, 'plpython')};\n" for file in files),
+        record=record,
     )
     return _block(body), files
 
@@ -260,7 +263,8 @@ begin
     if v_requested <> 'portable' then
         begin
             create extension if not exists plpython3u;
-{creations}            v_evaluator := coalesce({installed}, 'portable');
+            {creations}
+            v_evaluator := 'plpython';
         exception
             when insufficient_privilege or undefined_file or undefined_object
                 or feature_not_supported then
@@ -275,12 +279,16 @@ begin
             set local client_min_messages = warning;
         end;
     end if;
-    insert into ducto.settings as s (key, value)
-    values ('evaluator', v_evaluator), ('evaluator_requested', v_requested)
-    on conflict (key) do update
-    set value = excluded.value
-    where s.value <> excluded.value;
+{record}
 end
+"""
+
+RECORD_EVALUATOR = """\
+insert into ducto.settings as s (key, value)
+values ('evaluator', {evaluator}), ('evaluator_requested', {requested})
+on conflict (key) do update
+set value = excluded.value
+where s.value <> excluded.value;
 """
 
 PRICE_USAGE = """

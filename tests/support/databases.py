@@ -67,7 +67,8 @@ class Databases:
     def _template(self, evaluator: Evaluator) -> str:
         if evaluator not in self._templates:
             dsn = self._create("template1")
-            migrate(dsn, evaluator=evaluator)
+            report = migrate(dsn, evaluator=evaluator)
+            assert report.evaluator == evaluator
             self._templates[evaluator] = self._existing[-1]
         return self._templates[evaluator]
 

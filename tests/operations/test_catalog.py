@@ -22,7 +22,7 @@ ROUTINES: LiteralString = """
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
     join pg_language l on l.oid = p.prolang
-    where n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%'
+    where n.nspname = 'ducto' or n.nspname = 'public' and starts_with(p.proname, 'ducto_')
 """
 TABLES: LiteralString = """
     select c.*, c.oid::regclass::text as name
@@ -33,14 +33,16 @@ STRANGER = "ducto_test_stranger"
 GRANTEES = {"reader": "ducto_reader", "service": "ducto_service", "admin": "ducto_admin"}
 
 
-def offenders(connection: Connection, query: LiteralString) -> list[tuple[object, ...]]:
-    """The rows of a query that should have none."""
-    return sorted(connection.execute(query).fetchall(), key=repr)
+def expect_none(connection: Connection, query: LiteralString, *parameters: object) -> None:
+    """Fails with the rows of a query that should have none."""
+    rows = connection.execute(query, parameters or None).fetchall()
+    if rows:
+        pytest.fail("\n".join(sorted(str(row) for row in rows)), pytrace=False)
 
 
 def test_plpgsql_check_finds_nothing(cluster: Server, both: Connection) -> None:
     both.execute("create extension plpgsql_check")
-    rows = offenders(
+    expect_none(
         both,
         f"""
         select r.signature, c.lineno, c.level, c.message, c.detail, c.query
@@ -56,11 +58,10 @@ def test_plpgsql_check_finds_nothing(cluster: Server, both: Connection) -> None:
         where r.lanname = 'plpgsql'
         """,
     )
-    assert rows == []
 
 
 def test_every_trigger_function_is_used_by_a_trigger(db: Connection) -> None:
-    rows = offenders(
+    expect_none(
         db,
         f"""
         select r.signature from ({ROUTINES}) r
@@ -68,42 +69,52 @@ def test_every_trigger_function_is_used_by_a_trigger(db: Connection) -> None:
             and not exists (select from pg_trigger t where t.tgfoid = r.oid)
         """,
     )
-    assert rows == []
 
 
 def test_the_search_path_is_pinned(both: Connection) -> None:
-    rows = offenders(
+    expect_none(
         both,
         f"""
         select r.signature, r.proconfig from ({ROUTINES}) r
         where r.proconfig is null or not 'search_path=""' = any (r.proconfig)
         """,
     )
-    assert rows == []
 
 
 def test_every_api_routine_is_commented(both: Connection) -> None:
-    rows = offenders(
+    expect_none(
         both,
         f"""
         select r.signature from ({ROUTINES}) r
         where r.is_api and coalesce(obj_description(r.oid, 'pg_proc'), '') = ''
         """,
     )
-    assert rows == []
+
+
+def test_no_body_is_bound_to_another_object(both: Connection) -> None:
+    # A body that is not a string depends on what it mentions: tables could no longer be changed,
+    # nor helpers replaced.
+    expect_none(
+        both,
+        f"""
+        select r.signature, pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)
+        from ({ROUTINES}) r
+        join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = r.oid
+        where d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
+        """,
+    )
 
 
 def test_no_name_is_overloaded(both: Connection) -> None:
-    rows = offenders(
+    expect_none(
         both,
         f"select r.nspname, r.proname from ({ROUTINES}) r group by 1, 2 having count(*) > 1",
     )
-    assert rows == []
 
 
 def test_parameters_begin_with_p(both: Connection) -> None:
     # Columns of a result (mode t) carry the names that clients read.
-    rows = offenders(
+    expect_none(
         both,
         f"""
         select r.signature, a.name
@@ -115,19 +126,17 @@ def test_parameters_begin_with_p(both: Connection) -> None:
         where a.mode in ('i', 'b', 'v') and a.name not like 'p\\_%'
         """,
     )
-    assert rows == []
 
 
 def test_api_routines_run_as_their_owner_and_helpers_do_not(both: Connection) -> None:
-    rows = offenders(
+    expect_none(
         both,
         f"select r.signature from ({ROUTINES}) r where r.prosecdef <> r.is_api",
     )
-    assert rows == []
 
 
 def test_everything_belongs_to_a_role_that_is_no_superuser(both: Connection) -> None:
-    rows = offenders(
+    expect_none(
         both,
         f"""
         select r.signature, r.proowner::regrole from ({ROUTINES}) r
@@ -141,26 +150,21 @@ def test_everything_belongs_to_a_role_that_is_no_superuser(both: Connection) -> 
             and (r.rolsuper or r.rolcanlogin or r.rolbypassrls or r.rolcreaterole)
         """,
     )
-    assert rows == []
 
 
 def test_api_routines_return_jsonb_or_rows(db: Connection) -> None:
-    rows = offenders(
+    expect_none(
         db,
         f"""
         select r.signature, r.prorettype::regtype from ({ROUTINES}) r
         where r.is_api and not r.proretset and r.prorettype <> 'jsonb'::regtype
         """,
     )
-    assert rows == []
 
 
 def test_no_routine_asks_who_is_calling(both: Connection) -> None:
     pattern = r"\m(current_user|session_user|current_role|pg_has_role|has_\w+_privilege)\M"
-    rows = both.execute(
-        f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s", [pattern]
-    ).fetchall()
-    assert rows == []
+    expect_none(both, f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s", pattern)
 
 
 def test_only_the_clock_reads_the_time(both: Connection) -> None:
@@ -168,15 +172,15 @@ def test_only_the_clock_reads_the_time(both: Connection) -> None:
         r"(?<![\w.])(now\(\)|(clock|statement|transaction)_timestamp\(\)"
         r"|current_(date|time|timestamp)\M|localtime)"
     )
-    rows = both.execute(
+    expect_none(
+        both,
         f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s and r.proname <> 'now'",
-        [pattern],
-    ).fetchall()
-    assert rows == []
+        pattern,
+    )
 
 
 def test_every_table_has_a_primary_key_and_a_comment(db: Connection) -> None:
-    rows = offenders(
+    expect_none(
         db,
         f"""
         select t.name from ({TABLES}) t
@@ -184,11 +188,10 @@ def test_every_table_has_a_primary_key_and_a_comment(db: Connection) -> None:
             or coalesce(obj_description(t.oid, 'pg_class'), '') = ''
         """,
     )
-    assert rows == []
 
 
 def test_every_foreign_key_is_indexed(db: Connection) -> None:
-    rows = offenders(
+    expect_none(
         db,
         """
         select c.conrelid::regclass, c.conname
@@ -203,21 +206,19 @@ def test_every_foreign_key_is_indexed(db: Connection) -> None:
             )
         """,
     )
-    assert rows == []
 
 
 def test_no_index_mentions_what_a_charge_updates(db: Connection) -> None:
     # Such an update could not stay within its page.
-    rows = offenders(
+    expect_none(
         db,
         "select i.indexname from pg_indexes i where i.schemaname = 'ducto'"
         " and i.tablename = 'credit_lots' and i.indexdef ~ '\\mremaining\\M'",
     )
-    assert rows == []
 
 
 def test_money_is_exact_and_instants_know_their_zone(db: Connection) -> None:
-    rows = offenders(
+    expect_none(
         db,
         """
         select c.table_name, c.column_name, c.data_type
@@ -225,16 +226,15 @@ def test_money_is_exact_and_instants_know_their_zone(db: Connection) -> None:
         where c.table_schema = 'ducto' and (
             c.data_type in ('real', 'double precision', 'money', 'timestamp without time zone',
                 'character varying', 'character', 'json')
-            or c.data_type = 'numeric'
-                and (c.numeric_precision, c.numeric_scale) is distinct from (38, 12)
+            or c.data_type = 'numeric' and c.column_name not like '%\\_tokens' and
+                (c.numeric_precision, c.numeric_scale) is distinct from (38, 12)
         )
         """,
     )
-    assert rows == []
 
 
 def test_row_level_security_is_on_everywhere(db: Connection) -> None:
-    assert offenders(db, f"select t.name from ({TABLES}) t where not t.relrowsecurity") == []
+    expect_none(db, f"select t.name from ({TABLES}) t where not t.relrowsecurity")
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def expected_callers(role: str) -> set[str]:
 
 def test_the_access_list_names_what_exists_and_nothing_else(db: Connection) -> None:
     rows = db.execute(f"select r.proname from ({ROUTINES}) r where r.is_api").fetchall()
-    assert sorted(listed()) == sorted(f"public.{name}" for (name,) in rows)
+    assert set(listed()) ^ {f"public.{name}" for (name,) in rows} == set()
 
 
 def test_each_role_may_call_what_the_list_says(both: Connection) -> None:
@@ -387,9 +387,10 @@ def test_on_supabase_only_the_service_role_gets_more_than_self_service(
         where has_function_privilege(g.role, r.oid, 'execute')
         """
     ).fetchall()
-    own = {("authenticated", name) for name, role in listed().items() if role == "self"}
-    rest = {("service_role", name) for name, role in listed().items() if role != "self"}
-    assert set(rows) == own | rest
+    assert set(rows) == {
+        ("authenticated" if role == "self" else "service_role", routine)
+        for routine, role in listed().items()
+    }
     tables = supabase.execute(
         f"""
         select t.name from ({TABLES}) t

@@ -198,7 +198,7 @@ class _YamlReader:
             self._value(event, depth)
             assert isinstance(event, yaml.ScalarEvent)
             key = event.value
-            if key == "<<" and event.style is None:
+            if key == "<<" and event.implicit[0]:
                 raise self._error("merge keys are not allowed", event)
             if key in result:
                 raise self._error(f"the key {_shown(key)} appears twice in one object", event)

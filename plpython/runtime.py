@@ -124,7 +124,9 @@ def _refuse_constant(text: str) -> Any:
 
 
 _quote = json.encoder.encode_basestring_ascii
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant)
+_DECODER: Any = json.JSONDecoder(
+    parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse_constant
+)
 
 
 class _Usage:

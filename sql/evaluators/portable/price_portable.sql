@@ -52,7 +52,7 @@ begin
         end if;
         v_numbers := v_usage -> 'numbers';
     end if;
-    select r.code, r.constants, r.names into v_rate
+    select r.key, r.code, r.constants, r.names into v_rate
     from ducto.credit_rates r
     where r.version = p_version and r.plan_key = v_plan_keys[1] and r.section = 'models'
         and r.key = v_model;
@@ -70,7 +70,7 @@ begin
     if v_rate.code is not null then
         v_run := ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers);
         if v_run.error is not null then
-            return ducto.evaluation_error('models', coalesce(v_model, '_default'), v_run.error);
+            return ducto.evaluation_error('models', v_rate.key, v_run.error);
         end if;
         v_total := v_run.value;
     end if;

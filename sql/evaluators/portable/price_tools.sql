@@ -37,11 +37,13 @@ begin
             v_rate.code, v_rate.constants, v_rate.names,
             p_usage -> 'numbers' || jsonb_build_object('tool_calls', v_count)
         );
-        exit when v_run.error is not null;
+        if v_run.error is not null then
+            error := ducto.evaluation_error('tools', v_tool, v_run.error);
+            return;
+        end if;
         value := value + v_run.value;
     end loop;
-    if v_run.error is null and v_others > 0 then
-        v_tool := '_default';
+    if v_others > 0 then
         v_rate := ducto.find_rate(p_version, p_plan_keys, 'tools', '_default', false);
         if v_rate.version is null then
             warnings := (
@@ -55,9 +57,9 @@ begin
             p_usage -> 'numbers' || jsonb_build_object('tool_calls', v_others)
         );
         value := value + v_run.value;
+        error := case when v_run.error is not null then
+            ducto.evaluation_error('tools', '_default', v_run.error) end;
     end if;
-    error := case when v_run.error is not null then
-        ducto.evaluation_error('tools', v_tool, v_run.error) end;
 end
 $$;
 comment on function ducto.price_tools(integer, text[], jsonb) is

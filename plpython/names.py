@@ -55,24 +55,19 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` is most likely a slip of, or None when none is close.
 
     Close means an edit distance (with swapped neighbours as one edit) of at most a third of the
-    name's length, case aside, or else that one is the beginning of the other. Long names are not
-    compared: the cost stays bounded.
+    name's length, case aside. Long names are not compared: the cost stays bounded.
     """
     if len(name) > NEAREST_LENGTH_LIMIT:
         return None
     lowered = name.lower()
     best: str | None = None
-    best_distance = (len(name) + 1) // 3 + 1
-    names = tuple(candidates)
-    for candidate in names:
+    best_distance = max(1, (len(name) + 1) // 3) + 1
+    for candidate in candidates:
         if abs(len(candidate) - len(name)) >= best_distance:
             continue
         distance = _edit_distance(lowered, candidate.lower())
         if distance < best_distance:
             best, best_distance = candidate, distance
-    if best is None and len(name) >= 3:
-        beginnings = (n for n in names if n.startswith(lowered) or lowered.startswith(n.lower()))
-        best = next((n for n in beginnings if len(n) >= 3), None)
     return best
 
 

@@ -234,7 +234,7 @@ def test_metric_names_are_plain_identifiers(name: str) -> None:
         ({"max_concurrent": -1}, "max_concurrent", "must be a whole number from 0 to"),
         ({"max_concurrent": Decimal("1.5")}, "max_concurrent", "must be a whole number from 0 to"),
         ({"max_concurrent": 2**31}, "max_concurrent", "must be a whole number from 0 to"),
-        ({"period": "year"}, "period", "did you mean 'yearly'?"),
+        ({"period": "yaerly"}, "period", "did you mean 'yearly'?"),
         ({"period_anchor": "x"}, "period_anchor", "must be one of calendar, account"),
         ({"default_billing_mode": "x"}, "default_billing_mode", "must be one of strict, overdraft"),
         ({"default": "yes"}, "default", "must be true or false"),

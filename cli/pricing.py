@@ -61,7 +61,7 @@ def _refuse(file: str, errors: Sequence[Mapping[str, Any]]) -> None:
     raise CliError(f"{'the config on stdin' if file == '-' else file} is not valid: {number}")
 
 
-@pricing.command("set")
+@pricing.command("set", short_help="Publish FILE as a new version, now active.")
 @FILE_ARGUMENT
 @click.option("--label", help="A name for this version.")
 @dsn_option
@@ -168,7 +168,7 @@ def _write_config(config: Mapping[str, Any], output: str | None) -> None:
         Path(output).write_text(text, encoding="utf-8")
 
 
-@pricing.command("validate")
+@pricing.command("validate", short_help="Check FILE, without a database.")
 @FILE_ARGUMENT
 @click.option("--strict", is_flag=True, help="Take warnings for errors.")
 @json_option
@@ -188,7 +188,7 @@ def validate(file: str, strict: bool, as_json: bool) -> None:
     click.echo(f"{'The config on stdin' if file == '-' else file} is valid.")
 
 
-@pricing.command("diff")
+@pricing.command("diff", short_help="Show what changes from A to B.")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 when there are differences.")
@@ -235,7 +235,7 @@ def schema() -> None:
     print_json(pricing_schema())
 
 
-@pricing.command("test")
+@pricing.command("test", short_help="Price a usage with FILE, offline.")
 @FILE_ARGUMENT
 @metrics_options
 @click.option("--plan", help="Price for accounts of this plan.")
@@ -261,7 +261,7 @@ def test(
     print_warnings([{"path": w.get("tool", "usage"), **w} for w in cost.warnings])
 
 
-@pricing.command("what-if")
+@pricing.command("what-if", short_help="What stored usage would have cost with FILE.")
 @FILE_ARGUMENT
 @click.option("--since", default="30d", show_default=True, help="A duration, or a date.")
 @click.option("--until", type=MOMENT, help="A date; default: now.")
@@ -311,7 +311,7 @@ def _percent(before: Decimal, after: Decimal | None) -> str | None:
     return f"{(after - before) * 100 / before:+.1f}"
 
 
-@pricing.command("import-litellm")
+@pricing.command("import-litellm", short_help="Turn LiteLLM's price file into a config.")
 @FILE_ARGUMENT
 @click.option("--markup", type=AMOUNT, default="1", show_default=True, help="Times this.")
 @click.option(

@@ -78,7 +78,7 @@ class Rejects:
             return file.readline().strip() == ",".join(REJECTS_HEADING)
 
 
-@usage.command("import")
+@usage.command("import", short_help="Charge the events in FILE, each once.")
 @click.argument("file", metavar="FILE")
 @click.option(
     "--map",
@@ -94,10 +94,12 @@ class Rejects:
     metavar="METRIC=VALUE",
     help="A metric that is the same in every row, such as model=gpt-4o; may be repeated.",
 )
-@click.option("--user", help="Whose usage all rows are.")
+@click.option("--user", metavar="USER", help="Whose usage all rows are.")
 @click.option("--user-column", metavar="COLUMN", help="The column that says whose usage a row is.")
 @click.option("--key-column", metavar="COLUMN", help="A column that identifies the event.")
-@click.option("--source", help="The name that rows are remembered under; default: the file's.")
+@click.option(
+    "--source", metavar="NAME", help="The name that rows are remembered under; default: the file's."
+)
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Default: by name.")
 @click.option("--rejects", metavar="PATH", help="Refused rows; default: FILE.rejects.csv.")
 @click.option(

@@ -64,11 +64,10 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     directory = Path(done.stdout.strip())
-    try:
-        dsn = f"postgresql://postgres@/postgres?host={directory}"
-        until(lambda: not _answers(dsn), "the server is gone")
-    finally:
-        shutil.rmtree(directory)
+    lock = directory / "data" / "postmaster.pid"
+    until(lambda: not lock.exists(), "the server is gone")
+    assert not _answers(f"postgresql://postgres@/postgres?host={directory}")
+    shutil.rmtree(directory)
 
 
 def _answers(dsn: str) -> bool:

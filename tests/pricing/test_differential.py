@@ -106,7 +106,9 @@ CONFIGS = st.fixed_dictionaries(
     },
 )
 CALLS = st.one_of(
-    st.sampled_from(["0", "3", "2.5", "[]", "{}", "null", '"x"', "-1", "true", "[1]", '{"a": 0.5}']),
+    st.sampled_from(
+        ["0", "3", "2.5", "[]", "{}", "null", '"x"', "-1", "true", "[1]", '{"a": 0.5}']
+    ),
     st.lists(NAMES.map(lambda name: f'"{name}"'), max_size=5).map(lambda n: f"[{', '.join(n)}]"),
     st.lists(NAMES.map(lambda name: f'{{"name": "{name}"}}'), max_size=5).map(
         lambda n: f"[{', '.join(n)}]"
@@ -126,7 +128,9 @@ MEMBERS = st.fixed_dictionaries(
         "requests": METRIC_TEXTS,
         "search_queries": METRIC_TEXTS,
         "cache_hits": METRIC_TEXTS,
-        "output_tokens": st.sampled_from(["5", "-1", "1e27", "1e26", "null", "1e-41", '"5"', "[3]"]),
+        "output_tokens": st.sampled_from(
+            ["5", "-1", "1e27", "1e26", "null", "1e-41", '"5"', "[3]"]
+        ),
         "input_token": st.just("1"),
     },
 )

@@ -40,7 +40,8 @@ begin
         v_model := p_metrics ->> 'model';
         v_numbers := p_metrics - '{model}'::text[];
     end if;
-    if v_numbers is null or v_numbers - v_pricing.metric_names <> '{}'
+    if v_numbers is null or length(v_model) not between 1 and 200
+        or v_numbers - v_pricing.metric_names <> '{}'
         or v_numbers ? 'tool_calls' or v_numbers::text like '%.%'
         or v_numbers @? 'strict $.* ? (!(@ >= 0 && @ <= 100000000000000000000000000)
             || (@ >= 0) is unknown)'

@@ -35,6 +35,7 @@ create table ducto.credit_accounts (
     debt numeric(38, 12) not null default 0 check (debt >= 0),
     status text not null default 'active' check (status in ('active', 'frozen')),
     has_caps boolean not null default false,
+    open_holds integer not null default 0 check (open_holds >= 0),
     alerted_below numeric(38, 12),
     created_at timestamptz not null
 ) with (fillfactor = 80);
@@ -48,18 +49,28 @@ comment on column ducto.credit_accounts.allowance_until is
     'End of the period whose allowance has been granted under allowance_version.';
 comment on column ducto.credit_accounts.has_caps is
     'False lets a charge skip looking for caps.';
+comment on column ducto.credit_accounts.open_holds is
+    'Holds not yet closed; 0 lets a charge skip looking for them.';
 comment on column ducto.credit_accounts.alerted_below is
     'Lowest low-balance threshold announced since the balance was last above it; null: none.';
+
+-- Domains, because a check constraint is parsed anew for every statement that writes the table.
+create domain ducto.lot_kind as text check (value in (
+    'purchase', 'subscription', 'promo', 'signup_bonus', 'adjustment', 'opening',
+    'allowance', 'rollover', 'refund'
+));
+create domain ducto.lot_category as text check (value in ('paid', 'promotional'));
+create domain ducto.entry_type as text check (value in (
+    'usage', 'refund', 'expiry', 'revocation', 'purchase', 'subscription', 'promo',
+    'signup_bonus', 'adjustment', 'opening', 'rollover'
+));
 
 create table ducto.credit_lots (
     account_id text not null references ducto.credit_accounts,
     lot_id bigint generated always as identity,
-    kind text not null check (kind in (
-        'purchase', 'subscription', 'promo', 'signup_bonus', 'adjustment', 'opening',
-        'allowance', 'rollover', 'refund'
-    )),
-    category text not null check (category in ('paid', 'promotional')),
-    amount numeric(38, 12) not null check (amount > 0),
+    kind ducto.lot_kind not null,
+    category ducto.lot_category not null,
+    amount numeric(38, 12) not null,
     remaining numeric(38, 12) not null,
     forfeited numeric(38, 12) not null default 0,
     live boolean not null default true,
@@ -72,10 +83,7 @@ create table ducto.credit_lots (
     revoked_at timestamptz,
     created_at timestamptz not null,
     primary key (account_id, lot_id),
-    check (0 <= remaining and remaining <= amount),
-    check (forfeited >= 0),
-    check (live or remaining = 0),
-    check (expires_at > effective_at)
+    check (0 <= remaining and remaining <= amount)
 ) with (fillfactor = 70);
 -- No index may mention `remaining`: a charge updates it, and the update must stay HOT.
 create index credit_lots_live on ducto.credit_lots (account_id) where live;
@@ -97,14 +105,13 @@ comment on column ducto.credit_lots.period_start is
 comment on column ducto.credit_lots.transaction_id is
     'The ledger entry that granted it; null for an allowance, which is not part of the balance.';
 
+-- No foreign key to the account: its check costs every charge a tenth of its time, and an account
+-- can neither be deleted nor renamed (ducto.append_only guards credit_accounts too).
 create table ducto.credit_transactions (
     id bigint generated always as identity,
-    account_id text not null references ducto.credit_accounts,
+    account_id text not null,
     actor_id text not null,
-    type text not null check (type in (
-        'usage', 'refund', 'expiry', 'revocation', 'purchase', 'subscription', 'promo',
-        'signup_bonus', 'adjustment', 'opening', 'rollover'
-    )),
+    type ducto.entry_type not null,
     amount numeric(38, 12) not null,
     balance_after numeric(38, 12) not null,
     available_after numeric(38, 12),
@@ -124,8 +131,7 @@ create table ducto.credit_transactions (
     metadata jsonb,
     created_at timestamptz not null,
     xid xid8 not null default pg_current_xact_id(),
-    primary key (account_id, id),
-    check ((idempotency_key is null) = (fingerprint is null))
+    primary key (account_id, id)
 );
 create unique index credit_transactions_idempotency_key
     on ducto.credit_transactions (account_id, idempotency_key) where idempotency_key is not null;
@@ -260,22 +266,6 @@ alter table ducto.credit_team_members enable row level security;
 alter table ducto.credit_events enable row level security;
 alter table ducto.credit_usage_daily enable row level security;
 
-create type ducto.terms as (
-    version integer,
-    plan_key text,
-    plan_missing boolean,
-    floor numeric,
-    thresholds numeric[],
-    free_allowance numeric,
-    period text,
-    anchored boolean,
-    rollover_max numeric,
-    max_concurrent integer,
-    missing_feature text
-);
-comment on type ducto.terms is
-    'What the pricing version and the plan say about one operation of one account.';
-
 create type ducto.lot as (
     lot_id bigint,
     kind text,
@@ -285,36 +275,43 @@ create type ducto.lot as (
     expires_at timestamptz,
     created_at timestamptz
 );
-comment on type ducto.lot is 'A spendable lot; lot_id is null while its grant is due but unwritten.';
+comment on type ducto.lot is 'A lot that is due but not yet written; lot_id is null.';
 
-create type ducto.position as (
-    lots ducto.lot[],
-    balance numeric,
-    allowance numeric,
-    held numeric,
-    stale boolean
+create type ducto.terms as (
+    version integer,
+    plan_key text,
+    plan_missing boolean,
+    floor numeric,
+    thresholds numeric[],
+    free_allowance numeric,
+    allowance_due boolean,
+    due ducto.lot[],
+    period text,
+    anchored boolean,
+    rollover_max numeric,
+    max_concurrent integer,
+    missing_feature text
 );
-comment on type ducto.position is
-    'What an account can spend at one instant: lots in the order of consumption and their sums. '
-    'stale: lapsed lots or a due allowance are accounted for here but not yet written.';
+comment on type ducto.terms is
+    'What the pricing version and the plan say about one operation of one account.';
 
 create type ducto.assessment as (
     failure jsonb,
-    stale boolean,
+    price jsonb,
     cost numeric,
+    free numeric,
     amount numeric,
-    allowance_consumed numeric,
-    balance_after numeric,
-    available_after numeric,
-    allowance_after numeric,
+    balance numeric,
+    allowance numeric,
+    held numeric,
     allocations jsonb,
-    breakdown jsonb,
-    model text,
-    operation text,
+    stale boolean,
     warnings jsonb,
     events jsonb,
     caps_lapsed boolean,
     terms ducto.terms
 );
 comment on type ducto.assessment is
-    'What a charge would do, decided before anything is written; failure: why it may not.';
+    'What a charge would do, decided before anything is written. cost = free (paid by the '
+    'allowance) + amount (leaves the balance); balance, allowance and held: before the charge; '
+    'stale: lapsed lots or a due allowance count here but are not yet written; failure: why not.';

@@ -12,16 +12,14 @@ set search_path = ''
 as $$
 declare
     v_account ducto.credit_accounts := p_account;
-    v_terms ducto.terms := ducto.read_terms(p_account, null);
+    v_terms ducto.terms := ducto.read_terms(p_account, null, p_now);
     v_lot ducto.lot;
 begin
     perform ducto.book_expiry(p_account.account_id, p_now);
-    if v_terms.plan_key is null or (
-        p_account.allowance_until > p_now and p_account.allowance_version = v_terms.version
-    ) then
+    if v_terms.allowance_due is not true then
         return v_account;
     end if;
-    foreach v_lot in array ducto.due_lots(p_account, v_terms, p_now) loop
+    foreach v_lot in array v_terms.due loop
         perform ducto.grant_due_lot(p_account, v_terms.plan_key, v_lot, p_now);
     end loop;
     update ducto.credit_accounts a set

@@ -35,7 +35,7 @@ begin
     end if;
     return coalesce(
         ducto.check_amount('p_amount', p_amount, p_negative => true),
-        ducto.check_arguments(p_user_id, p_idempotency_key, p_metadata)
+        ducto.check_arguments(p_user_id, p_idempotency_key, p_metadata, null)
     );
 end
 $$;

@@ -19,7 +19,6 @@ declare
     v_now timestamptz;
     v_key text := p_idempotency_key;
     v_fingerprint bytea;
-    v_replay record;
     v_entry ducto.credit_transactions;
     v_failure jsonb := ducto.check_grant(
         p_user_id, p_amount, p_type, p_expires_at, p_category, p_idempotency_key, p_metadata
@@ -33,14 +32,17 @@ begin
         v_key := coalesce(p_idempotency_key, 'signup_bonus');
     end if;
     if v_key is not null then
-        v_fingerprint := ducto.fingerprint(
-            'add_credits', p_user_id, p_type, trim_scale(p_amount)::text
-        );
-        v_replay := ducto.find_replay(p_user_id, v_key, v_fingerprint);
-        if v_replay.failure is not null then
-            perform ducto.raise_error('DU007', v_replay.failure);
-        elsif (v_replay.entry).id is not null then
-            return ducto.grant_result(v_replay.entry, true);
+        v_fingerprint := sha256(convert_to(
+            array['add_credits', p_user_id, p_type, trim_scale(p_amount)::text]::text, 'UTF8'
+        ));
+        select t.* into v_entry from ducto.credit_transactions t
+        where t.account_id = p_user_id and t.idempotency_key = v_key;
+        if found then
+            v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
+            if v_failure is not null then
+                perform ducto.raise_error('DU007', v_failure);
+            end if;
+            return ducto.grant_result(v_entry, true);
         end if;
     end if;
 

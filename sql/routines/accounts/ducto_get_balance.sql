@@ -7,8 +7,7 @@ set search_path = ''
 as $$
 declare
     v_account ducto.credit_accounts := ducto.find_account(p_user_id);
-    v_terms ducto.terms := ducto.read_terms(v_account, null);
-    v_position ducto.position := ducto.read_position(v_account, v_terms, ducto.now());
+    v ducto.assessment := ducto.assess(v_account, null, 0, null, ducto.now(), null);
     v_granted numeric;
     v_spent numeric;
 begin
@@ -23,12 +22,12 @@ begin
     where l.account_id = p_user_id and l.kind <> 'allowance';
     return jsonb_build_object(
         'user_id', p_user_id,
-        'balance', trim_scale(v_position.balance),
-        'allowance_remaining', trim_scale(v_position.allowance),
-        'held', trim_scale(v_position.held),
-        'available', trim_scale(v_position.balance + v_position.allowance - v_position.held),
+        'balance', trim_scale(v.balance),
+        'allowance_remaining', trim_scale(v.allowance),
+        'held', trim_scale(v.held),
+        'available', trim_scale(v.balance + v.allowance - v.held),
         'debt', trim_scale(v_account.debt),
-        'plan_key', coalesce(v_terms.plan_key, v_account.plan_key),
+        'plan_key', coalesce((v.terms).plan_key, v_account.plan_key),
         'status', v_account.status,
         'lifetime_granted', trim_scale(v_granted),
         'lifetime_spent', trim_scale(v_spent)

@@ -33,19 +33,10 @@ begin
         end,
         l.transaction_id, l.created_at
     from ducto.credit_lots l
-    left join unnest(ducto.consumption_order(array(
-        select row(
-            o.lot_id, o.kind, o.category, o.remaining, o.priority, o.expires_at, o.created_at
-        )::ducto.lot
-        from ducto.credit_lots o
-        where o.account_id = p_user_id
-            and o.live
-            and (o.expires_at is null or o.expires_at > v_now)
-    ))) with ordinality s on s.lot_id = l.lot_id
     where l.account_id = p_user_id
-    order by s.ordinality nulls last, l.lot_id desc;
+    order by l.live desc, l.kind <> 'allowance', l.priority, l.expires_at nulls last, l.lot_id;
 end
 $$;
 comment on function public.ducto_list_lots(text) is
-    'The grants of an account: the live ones first, in the order in which a charge consumes them. '
+    'The grants of an account: the live ones first. '
     'status: live, used, expired, revoked or scheduled. Callers: service, admin, reader.';

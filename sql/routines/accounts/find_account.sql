@@ -16,6 +16,7 @@ begin
         v_account.debt := 0;
         v_account.status := 'active';
         v_account.has_caps := false;
+        v_account.open_holds := 0;
         v_account.created_at := ducto.now();
         v_account.plan_since := v_account.created_at;
     end if;

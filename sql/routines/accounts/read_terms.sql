@@ -1,7 +1,8 @@
 -- What the pricing and the plan say about one operation of one account, in one look-up.
 create or replace function ducto.read_terms(
     p_account ducto.credit_accounts,
-    p_operation text
+    p_operation text,
+    p_now timestamptz
 )
 returns ducto.terms
 language plpgsql
@@ -40,6 +41,9 @@ begin
             (v_policy ->> 'overdraft_floor')::numeric, v_plan.overdraft_floor, -1e25
         );
     end if;
+    v_terms.allowance_due := (
+        p_account.allowance_until > p_now and p_account.allowance_version = v_terms.version
+    ) is not true;
     v_terms.free_allowance := v_plan.free_allowance;
     v_terms.period := v_plan.period;
     v_terms.anchored := v_plan.period_anchor = 'account';
@@ -48,12 +52,15 @@ begin
         (v_policy ->> 'max_concurrent')::integer, v_plan.max_concurrent
     );
     v_feature := v_policy ->> 'required_feature';
-    if not coalesce(ducto.has_feature(v_plan.features, v_feature), true) then
+    if v_feature is not null and not ducto.has_feature(v_plan.features, v_feature) then
         v_terms.missing_feature := v_feature;
+    end if;
+    if v_terms.allowance_due then
+        v_terms.due := ducto.due_lots(p_account, v_terms, p_now);
     end if;
     return v_terms;
 end
 $$;
-comment on function ducto.read_terms(ducto.credit_accounts, text) is
+comment on function ducto.read_terms(ducto.credit_accounts, text, timestamptz) is
     'Floor, thresholds, allowance and policy that the active pricing version and the account''s '
     'plan give an operation; all null while nothing is published.';

@@ -6,7 +6,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_failure jsonb := ducto.check_arguments(p_account_id, null, null);
+    v_failure jsonb := ducto.check_arguments(p_account_id, null, null, null);
 begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);

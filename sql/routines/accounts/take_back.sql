@@ -15,25 +15,31 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_terms ducto.terms := ducto.read_terms(p_account, null);
-    v_position ducto.position := ducto.read_position(p_account, v_terms, p_now);
-    v_available numeric := v_position.balance - v_position.held;
+    v ducto.assessment := ducto.assess(p_account, null, 0, null, p_now, null);
+    v_terms ducto.terms := v.terms;
     v_allocations jsonb;
     v_entry ducto.credit_transactions;
 begin
-    if v_available - p_amount < v_terms.floor then
+    if v.balance - v.held - p_amount < v_terms.floor then
         perform ducto.raise_error('DU002', jsonb_build_object(
             'user_id', p_account.account_id,
             'required', trim_scale(p_amount),
-            'available', trim_scale(v_available),
-            'balance', trim_scale(v_position.balance),
-            'allowance_remaining', trim_scale(v_position.allowance),
-            'held', trim_scale(v_position.held),
+            'available', trim_scale(v.balance - v.held),
+            'balance', trim_scale(v.balance),
+            'allowance_remaining', trim_scale(v.allowance),
+            'held', trim_scale(v.held),
             'floor', trim_scale(v_terms.floor)
         ));
     end if;
-    v_allocations := ducto.draw(
-        array(select l from unnest(v_position.lots) l where (l).kind <> 'allowance'), p_amount
+    -- What a charge of as much beyond the allowance would draw, without the allowance's part.
+    v := ducto.assess(p_account, null, v.allowance + p_amount, null, p_now, null);
+    select jsonb_agg(a.item order by a.place) into v_allocations
+    from jsonb_array_elements(v.allocations) with ordinality a (item, place)
+    where not exists (
+        select from ducto.credit_lots l
+        where l.account_id = p_account.account_id
+            and l.lot_id = (a.item ->> 'lot')::bigint
+            and l.kind = 'allowance'
     );
     perform ducto.apply_allocations(p_account.account_id, v_allocations, true);
     v_entry := ducto.write_entry(
@@ -41,7 +47,7 @@ begin
         p_idempotency_key, p_fingerprint, p_metadata
     );
     perform ducto.check_thresholds(
-        p_account, v_terms.thresholds, v_entry.balance_after, v_position.allowance, p_now
+        p_account, v_terms.thresholds, v_entry.balance_after, v.allowance, p_now
     );
     return v_entry;
 end

@@ -17,9 +17,6 @@ declare
     v_used numeric;
     v_fact jsonb;
 begin
-    if v.amount = 0 then
-        return v;
-    end if;
     for v_cap in
         select c.* from ducto.credit_spend_caps c
         where c.account_id = p_account_id and c.model in ('', v.model)
@@ -37,7 +34,7 @@ begin
             v.failure := coalesce(v.failure, ducto.failure('denied', 'DU001', v_fact));
             continue;
         elsif v_cap.action = 'warn' then
-            v.warnings := v.warnings || (v_fact || '{"code": "cap_warning"}');
+            v.warnings := coalesce(v.warnings, '[]') || (v_fact || '{"code": "cap_warning"}');
         end if;
         if v_used <= v_cap.amount_limit then
             v.events := coalesce(v.events, '[]') || jsonb_build_object(

@@ -16,8 +16,8 @@ declare
 begin
     for v_index in 0 .. jsonb_array_length(p_allocations) - 1 loop
         v_item := p_allocations -> v_index;
-        if v_item ? 'lot' then
-            v_amount := (v_item ->> 'amount')::numeric;
+        v_amount := v_item -> 'amount';
+        if v_amount is not null then
             update ducto.credit_lots l set
                 remaining = l.remaining + v_amount,
                 live = l.remaining + v_amount > 0,

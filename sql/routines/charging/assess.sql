@@ -1,12 +1,13 @@
--- Decides a charge before anything is written: price, caps, floor, lots. Deductions, quotes,
--- holds and settlements all come through here, so none of them can disagree.
+-- Decides a charge before anything is written: price, lots, caps, floor. Deductions, quotes,
+-- holds and settlements all come through here, so none of them can disagree. What counts is
+-- decided by predicate: a lapsed lot does not, an allowance that is due does, written or not.
 create or replace function ducto.assess(
     p_account ducto.credit_accounts,
     p_metrics jsonb,
     p_amount numeric,
     p_operation text,
     p_now timestamptz,
-    p_hold ducto.credit_reservations default null
+    p_hold ducto.credit_reservations
 )
 returns ducto.assessment
 language plpgsql
@@ -15,67 +16,75 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v ducto.assessment;
-    v_terms ducto.terms := ducto.read_terms(p_account, p_operation);
-    v_position ducto.position;
+    v_terms ducto.terms := ducto.read_terms(p_account, p_operation, p_now);
     v_price jsonb;
-    v_held numeric;
+    v_cost numeric;
+    v_left numeric;
+    v_take numeric;
+    v_lot record;
+    v_balance numeric := -p_account.debt;
+    v_allowance numeric := 0;
+    v_free numeric := 0;
+    v_held numeric := 0;
+    v_allocations jsonb;
+    v_stale boolean := v_terms.allowance_due;
 begin
-    v.operation := p_operation;
-    v_price := ducto.price_charge(v_terms, p_metrics, p_amount, p_hold);
-    if v_price ? 'code' then
-        v.failure := ducto.failure('error', v_price ->> 'code', v_price -> 'detail');
-        return v;
-    end if;
-    v.cost := (v_price -> 'cost')::numeric;
-    v.breakdown := v_price -> 'breakdown';
-    v.model := v_price ->> 'model';
-    v.warnings := v_price -> 'warnings';
-    if v_terms.plan_missing then
-        v.warnings := v.warnings || jsonb_build_object(
-            'code', 'plan_missing', 'plan_key', p_account.plan_key
-        );
-    end if;
-
-    v_position := ducto.read_position(p_account, v_terms, p_now);
-    v_held := v_position.held - coalesce(p_hold.held, 0);
-    v.stale := v_position.stale;
-    v.allowance_consumed := least(v.cost, v_position.allowance);
-    v.amount := v.cost - v.allowance_consumed;
-    v.allowance_after := v_position.allowance - v.allowance_consumed;
-    v.balance_after := v_position.balance - v.amount;
-    v.available_after := v_position.balance + v_position.allowance - v_held - v.cost;
-    v.terms := v_terms;
-
-    if p_account.has_caps then
-        v := ducto.check_caps(v, p_account.account_id, p_now);
-    end if;
-    if p_hold.reservation_id is null then
-        v.failure := coalesce(
-            ducto.check_entitlement(p_account, v_terms, p_operation),
-            v.failure,
-            -- A charge that the free part of the allowance pays needs no balance.
-            case when v.cost > greatest(v_position.allowance - v_held, 0)
-                and v.available_after < v_terms.floor
-            then ducto.failure('denied', 'DU002', jsonb_build_object(
-                'user_id', p_account.account_id,
-                'required', trim_scale(v.cost),
-                'available', trim_scale(v.available_after + v.cost),
-                'balance', trim_scale(v_position.balance),
-                'allowance_remaining', trim_scale(v_position.allowance),
-                'held', trim_scale(v_held),
-                'floor', trim_scale(v_terms.floor)
-            )) end
-        );
+    if p_metrics is null or v_terms.version is null or p_hold is not null then
+        v_price := ducto.price_otherwise(p_metrics, p_amount, p_hold);
     else
-        v.failure := null;
+        v_price := ducto.price_usage(v_terms.version, v_terms.plan_key, p_metrics);
     end if;
-    v.allocations := ducto.draw(v_position.lots, v.cost);
-    return v;
+    v_cost := v_price -> 'cost';
+    v_left := v_cost;
+    if v_cost is null then
+        return row(
+            ducto.failure('error', v_price ->> 'code', v_price -> 'detail'),
+            null, null, null, null, null, null, null, null, null, null, null, null, null
+        )::ducto.assessment;
+    end if;
+    -- The order of consumption, and the only place that knows it: allowance first, then priority,
+    -- soonest expiry (never last), promotional before paid, oldest first.
+    for v_lot in
+        select l.lot_id, l.kind = 'allowance' as free, l.remaining, l.expires_at, l.priority,
+            l.category, l.created_at
+        from ducto.credit_lots l
+        where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
+        union all
+        select null, d.kind = 'allowance', d.remaining, d.expires_at, d.priority, d.category,
+            d.created_at
+        from unnest(v_terms.due) d
+        order by free desc, priority, expires_at nulls last, category desc, created_at, lot_id
+    loop
+        if v_lot.expires_at <= p_now then
+            v_stale := true;
+            continue;
+        elsif v_lot.free then
+            v_allowance := v_allowance + v_lot.remaining;
+        else
+            v_balance := v_balance + v_lot.remaining;
+        end if;
+        if v_left > 0 then
+            v_take := least(v_lot.remaining, v_left);
+            v_left := v_left - v_take;
+            v_allocations := coalesce(v_allocations, '[]')
+                || jsonb_build_object('lot', v_lot.lot_id, 'amount', -trim_scale(v_take));
+        end if;
+    end loop;
+    v_free := least(v_cost, v_allowance);
+    if p_account.open_holds > 0 then
+        v_held := ducto.read_held(p_account.account_id, p_now);
+    end if;
+    return row(
+        null, v_price, v_cost, v_free, v_cost - v_free, v_balance, v_allowance, v_held,
+        case when v_left > 0 then
+            coalesce(v_allocations, '[]') || jsonb_build_object('debt', trim_scale(v_left))
+        else v_allocations end,
+        v_stale, nullif(v_price -> 'warnings', '[]'), null, null, v_terms
+    )::ducto.assessment;
 end
 $$;
 comment on function ducto.assess(
     ducto.credit_accounts, jsonb, numeric, text, timestamptz, ducto.credit_reservations
 ) is
-    'What charging p_metrics (or p_amount) to p_account would do at p_now. Settling p_hold is never '
-    'denied: what no lot can pay becomes debt.';
+    'What charging p_metrics (or p_amount) to p_account would take at p_now, and what it takes it '
+    'from; ducto.decide says whether it may. What no lot can pay is debt.';

@@ -11,13 +11,15 @@ volatile
 security definer
 set search_path = ''
 as $$
-begin
-    return ducto.finish(
-        ducto.charge(
-            p_user_id, p_user_id, 'deduct_amount', null, p_amount, p_idempotency_key, p_metadata
-        ),
-        p_user_id, p_user_id, p_raise
+declare
+    v_result jsonb := ducto.charge(
+        p_user_id, p_user_id, 'deduct_amount', null, p_amount, p_idempotency_key, p_metadata
     );
+begin
+    if v_result ->> 'status' = 'ok' then
+        return v_result;
+    end if;
+    return ducto.finish(v_result, p_user_id, p_user_id, p_raise);
 end
 $$;
 comment on function public.ducto_deduct_amount(text, numeric, text, jsonb, boolean) is

@@ -11,14 +11,16 @@ volatile
 security definer
 set search_path = ''
 as $$
-begin
-    return ducto.finish(
-        ducto.charge(
-            p_user_id, p_user_id, 'deduct_fixed', jsonb_build_object('job_name', p_job_name), null,
-            p_idempotency_key, p_metadata
-        ),
-        p_user_id, p_user_id, p_raise
+declare
+    v_result jsonb := ducto.charge(
+        p_user_id, p_user_id, 'deduct_fixed', jsonb_build_object('job_name', p_job_name), null,
+        p_idempotency_key, p_metadata
     );
+begin
+    if v_result ->> 'status' = 'ok' then
+        return v_result;
+    end if;
+    return ducto.finish(v_result, p_user_id, p_user_id, p_raise);
 end
 $$;
 comment on function public.ducto_deduct_fixed(text, text, text, jsonb, boolean) is

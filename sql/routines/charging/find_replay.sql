@@ -1,28 +1,28 @@
--- The entry already written under an idempotency key: null if the key is new; raises nothing,
--- so that a conflict in one charge of a batch does not spoil the others.
+-- The result of the charge already written under a key; null: the key is new.
 create or replace function ducto.find_replay(
-    p_account_id text,
+    p_account ducto.credit_accounts,
     p_idempotency_key text,
-    p_fingerprint bytea,
-    out entry ducto.credit_transactions,
-    out failure jsonb
+    p_fingerprint bytea
 )
+returns jsonb
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
+declare
+    v_entry ducto.credit_transactions;
 begin
-    select t.* into entry from ducto.credit_transactions t
-    where t.account_id = p_account_id and t.idempotency_key = p_idempotency_key;
-    if entry.fingerprint <> p_fingerprint then
-        failure := ducto.failure('error', 'DU007', jsonb_build_object(
-            'user_id', p_account_id,
-            'idempotency_key', p_idempotency_key,
-            'transaction_id', entry.id
-        ));
+    select t.* into v_entry from ducto.credit_transactions t
+    where t.account_id = p_account.account_id and t.idempotency_key = p_idempotency_key;
+    if not found then
+        return null;
     end if;
+    return coalesce(
+        ducto.check_fingerprint(v_entry, p_fingerprint),
+        ducto.charge_result(v_entry, p_account.kind, true)
+    );
 end
 $$;
-comment on function ducto.find_replay(text, text, bytea) is
+comment on function ducto.find_replay(ducto.credit_accounts, text, bytea) is
     'Call it with the account locked: only then can nobody write the key in between.';

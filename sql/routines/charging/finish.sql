@@ -1,4 +1,5 @@
--- How a charge ends for its caller: an error is raised, a denial raised or recorded and returned.
+-- How a charge that may not happen ends for its caller: an error is raised, a denial is raised or
+-- recorded as an event and returned.
 create or replace function ducto.finish(
     p_result jsonb,
     p_account_id text,
@@ -12,9 +13,6 @@ security invoker
 set search_path = ''
 as $$
 begin
-    if p_result ->> 'status' = 'ok' then
-        return p_result;
-    end if;
     if p_result ->> 'status' = 'error' or p_raise is distinct from false then
         perform ducto.raise_error(p_result ->> 'code', p_result);
     end if;

@@ -1,14 +1,15 @@
--- Writes an assessed charge: lots and debt, cap totals, one ledger row, rare events.
+-- Writes an assessed charge. The ledger row comes first: inserting it claims the idempotency key,
+-- and where the key has been used nothing is written at all.
 create or replace function ducto.write_charge(
+    p_assessment ducto.assessment,
     p_account ducto.credit_accounts,
     p_actor_id text,
-    p_assessment ducto.assessment,
     p_now timestamptz,
     p_metrics jsonb,
     p_idempotency_key text,
     p_fingerprint bytea,
     p_metadata jsonb,
-    p_hold ducto.credit_reservations default null
+    p_hold ducto.credit_reservations
 )
 returns ducto.credit_transactions
 language plpgsql
@@ -17,52 +18,46 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_entry ducto.credit_transactions;
+    v ducto.assessment := p_assessment;
     v_terms ducto.terms := p_assessment.terms;
-    v_debt numeric := (p_assessment.allocations -> -1 ->> 'debt')::numeric;
+    v_entry ducto.credit_transactions;
+    v_item jsonb;
+    v_amount numeric;
 begin
-    perform ducto.apply_allocations(p_account.account_id, p_assessment.allocations);
-    if p_account.has_caps and p_assessment.amount > 0 then
-        perform ducto.count_caps(
-            p_account.account_id, p_assessment.model, p_assessment.amount, p_now,
-            p_assessment.caps_lapsed
-        );
-    end if;
     insert into ducto.credit_transactions (
         account_id, actor_id, type, amount, balance_after, available_after, allowance_consumed,
         allocations, metrics, model, operation, breakdown, pricing_version, plan_key, warnings,
         idempotency_key, fingerprint, reservation_id, metadata, created_at
     ) values (
-        p_account.account_id, p_actor_id, 'usage', -p_assessment.amount,
-        p_assessment.balance_after, p_assessment.available_after, p_assessment.allowance_consumed,
-        p_assessment.allocations, p_metrics, p_assessment.model, p_assessment.operation,
-        p_assessment.breakdown, coalesce(p_hold.pricing_version, v_terms.version),
-        case when p_hold.reservation_id is null then v_terms.plan_key else p_hold.plan_key end,
-        nullif(p_assessment.warnings, '[]'), p_idempotency_key, p_fingerprint,
-        p_hold.reservation_id, nullif(p_metadata, '{}'), p_now
+        p_account.account_id, p_actor_id, 'usage', -v.amount, v.balance - v.amount,
+        v.balance + v.allowance - v.held + coalesce(p_hold.held, 0) - v.cost, v.free,
+        v.allocations, p_metrics, v.price ->> 'model',
+        coalesce(p_hold.operation, p_metrics ->> 'operation'),
+        v.price -> 'breakdown', coalesce(p_hold.pricing_version, v_terms.version),
+        case when p_hold is null then v_terms.plan_key else p_hold.plan_key end, v.warnings,
+        p_idempotency_key, p_fingerprint, p_hold.reservation_id, nullif(p_metadata, '{}'), p_now
     )
+    on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing
     returning * into v_entry;
-
-    if v_debt > 0 then
-        perform ducto.write_event(
-            p_account.account_id, p_actor_id, 'credits.overdraft', p_now, jsonb_build_object(
-                'transaction_id', v_entry.id,
-                'debt_added', v_debt,
-                'balance_after', trim_scale(v_entry.balance_after)
-            )
+    if not found then
+        return null;
+    end if;
+    if v.allocations is not null then
+        perform ducto.apply_allocations(p_account.account_id, v.allocations);
+    end if;
+    if p_account.has_caps and v.amount > 0 then
+        perform ducto.count_caps(
+            p_account.account_id, v_entry.model, v.amount, p_now, v.caps_lapsed
         );
     end if;
-    if p_assessment.events is not null then
-        perform ducto.write_event(
-            p_account.account_id, p_actor_id, e ->> 'type', p_now, e -> 'data'
-        ) from jsonb_array_elements(p_assessment.events) e;
-    end if;
-    if v_terms.thresholds <> '{}' then
-        perform ducto.check_thresholds(
-            p_account, v_terms.thresholds, p_assessment.balance_after,
-            p_assessment.allowance_after, p_now
-        );
+    if v.balance < v.amount or v.events is not null or v_terms.thresholds <> '{}' then
+        perform ducto.announce_charge(v_entry, v, p_account);
     end if;
     return v_entry;
 end
 $$;
+comment on function ducto.write_charge(
+    ducto.assessment, ducto.credit_accounts, text, timestamptz, jsonb, text, bytea, jsonb,
+    ducto.credit_reservations
+) is
+    'Returns the ledger row; null if the idempotency key has been used.';

@@ -1,4 +1,5 @@
--- The ledger is append-only, for every role: a correction is a new entry.
+-- The ledger is append-only, for every role: a correction is a new entry. And an account that
+-- entries may name is neither deleted nor renamed.
 create or replace function ducto.append_only()
 returns trigger
 language plpgsql
@@ -9,13 +10,18 @@ as $$
 begin
     raise exception using
         errcode = 'restrict_violation',
-        message = format('%s is append-only: %s is refused.', tg_table_name, lower(tg_op)),
-        hint = 'Correct a charge with ducto_refund, a grant with ducto_revoke_grant.';
+        message = format('%s is permanent: %s is refused.', tg_table_name, lower(tg_op)),
+        hint = 'Correct a charge with ducto_refund, a grant with ducto_revoke_grant; stop an '
+            'account with ducto_freeze_account.';
 end
 $$;
 
 create or replace trigger append_only
 before update or delete on ducto.credit_transactions
+for each row execute function ducto.append_only();
+
+create or replace trigger permanent
+before delete or update of account_id on ducto.credit_accounts
 for each row execute function ducto.append_only();
 
 create or replace trigger append_only_truncate

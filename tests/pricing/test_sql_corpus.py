@@ -85,12 +85,15 @@ def test_hostile_text_is_refused_in_the_database(db: Connection, how: str) -> No
         if case.get("in_process"):
             continue
         config = dumps({"models": {"m": hostile_text(case)}})
-        started = time.perf_counter()
-        error = refusal(db, how, config)
-        elapsed = time.perf_counter() - started
+        elapsed = []
+        # A busy machine may stretch one attempt; it is the text that must not.
+        while not elapsed or (min(elapsed) >= 0.05 and len(elapsed) < 5):
+            started = time.perf_counter()
+            error = refusal(db, how, config)
+            elapsed.append(time.perf_counter() - started)
         assert case["says"] in error["message"]
         assert error["path"] == "models.m"
-        assert elapsed < 0.05, f"{elapsed * 1000:.0f} ms for {hostile_text(case)[:60]!r}"
+        assert min(elapsed) < 0.05, f"{min(elapsed):.3f} s for {hostile_text(case)[:60]!r}"
 
 
 def refusal(db: Connection, how: str, config: str) -> dict[str, Any]:

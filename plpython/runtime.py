@@ -91,22 +91,25 @@ class PricingFailure(Exception):
 class Price:
     """What a usage costs; the parts are exact, `total` is rounded and never negative."""
 
-    __slots__ = ("cache", "fixed", "model", "model_name", "search", "tools", "total", "warnings")
+    # Most parts of most prices stay zero: defaults of the class cost nothing.
+    model = tools = search = cache = fixed = total = _NIL
 
     def __init__(self, model_name: str | None) -> None:
         self.model_name = model_name
-        self.model = self.tools = self.search = self.cache = self.fixed = self.total = _NIL
         self.warnings: list[dict[str, Any]] = []
 
     def to_json(self) -> str:
         """The result of ducto.price_usage for a success."""
         total = number_text(self.total)
+        model = total if self.model == self.total else number_text(self.model)
         name = "null" if self.model_name is None else _quote(self.model_name)
         warnings = json.dumps(self.warnings) if self.warnings else "[]"
         return (
-            f'{{"cost":{total},"model":{name},"breakdown":{{"model":{number_text(self.model)}'
-            f',"tools":{number_text(self.tools)},"search":{number_text(self.search)}'
-            f',"cache":{number_text(self.cache)},"fixed":{number_text(self.fixed)}'
+            f'{{"cost":{total},"model":{name},"breakdown":{{"model":{model}'
+            f',"tools":{number_text(self.tools) if self.tools else 0}'
+            f',"search":{number_text(self.search) if self.search else 0}'
+            f',"cache":{number_text(self.cache) if self.cache else 0}'
+            f',"fixed":{number_text(self.fixed) if self.fixed else 0}'
             f',"total":{total}}},"warnings":{warnings}}}'
         )
 
@@ -158,7 +161,7 @@ class Pricing:
         self._rounding = _ROUNDINGS[rounding]
         self._models: dict[tuple[str, str | None], Program | None] = {}
         self._named: dict[tuple[str, str, str], Program | None] = {}
-        self._sections: dict[tuple[str, str], list[tuple[str, Program]]] = {}
+        self._summed: dict[str, tuple[list[tuple[str, Program]], list[tuple[str, Program]]]] = {}
 
     def price_json(self, metrics_text: str, plan_key: str = "") -> str:
         """Price the usage written in `metrics_text`: the result of ducto.price_usage."""
@@ -191,11 +194,10 @@ class Pricing:
         if usage.calls or usage.unnamed_calls:
             price.tools = self._price_tools(usage, plan_key, price.warnings)
             total = _SUM.add(total, price.tools)
-        search = self._section(plan_key, "search")
+        search, cache = self._summed.get(plan_key) or self._summed_sections(plan_key)
         if search:
             price.search = self._sum_section("search", search, numbers)
             total = _SUM.add(total, price.search)
-        cache = self._section(plan_key, "cache")
         if cache:
             price.cache = self._sum_section("cache", cache, numbers)
             total = _SUM.add(total, price.cache)
@@ -313,18 +315,22 @@ class Pricing:
         self._named[cached] = program
         return program
 
+    def _summed_sections(
+        self, plan_key: str
+    ) -> tuple[list[tuple[str, Program]], list[tuple[str, Program]]]:
+        """The rates of search and of cache, which every usage is priced with."""
+        if len(self._summed) >= CACHE_ENTRIES:
+            self._summed.clear()
+        sections = self._section(plan_key, "search"), self._section(plan_key, "cache")
+        self._summed[plan_key] = sections
+        return sections
+
     def _section(self, plan_key: str, section: str) -> list[tuple[str, Program]]:
         """All rates of a section in the order of their keys, the plan's replacing the base's."""
-        cached = plan_key, section
-        rates = self._sections.get(cached)
-        if rates is None:
-            merged = dict(self.source.section("", section))
-            if plan_key:
-                merged.update(self.source.section(plan_key, section))
-            if len(self._sections) >= CACHE_ENTRIES:
-                self._sections.clear()
-            rates = self._sections[cached] = sorted(merged.items())
-        return rates
+        merged = dict(self.source.section("", section))
+        if plan_key:
+            merged.update(self.source.section(plan_key, section))
+        return sorted(merged.items())
 
     def _sum_section(
         self, section: str, rates: list[tuple[str, Program]], numbers: dict[str, Decimal]

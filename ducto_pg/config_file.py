@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal
 
 import yaml
 
-__all__ = ["ConfigFileError", "parse_config", "read_config"]
+__all__ = ["ConfigFileError", "parse_config", "read_config", "read_stream"]
 
 SIZE_MAX = 8 * 1024 * 1024
 DEPTH_MAX = 32

@@ -5,6 +5,7 @@
 drop table if exists pg_temp.ducto_access;
 create temporary table ducto_access (
     -- The least role that may call it: admin may what service may, service what reader may.
+    -- For `self` it is a signed-in user, for the own account only.
     role text not null,
     routine text not null unique
 ) on commit drop;
@@ -23,11 +24,6 @@ insert into pg_temp.ducto_access (role, routine) values
     ('reader', 'public.ducto_check_feature'),
     ('reader', 'public.ducto_list_spend_caps'),
     ('reader', 'public.ducto_check_spend_cap'),
-    ('reader', 'public.ducto_get_reservation'),
-    ('reader', 'public.ducto_list_reservations'),
-    ('reader', 'public.ducto_get_team'),
-    ('reader', 'public.ducto_list_teams'),
-    ('reader', 'public.ducto_list_team_members'),
     ('reader', 'public.ducto_pricing_get'),
     ('reader', 'public.ducto_pricing_list'),
     ('reader', 'public.ducto_pricing_export'),
@@ -35,12 +31,6 @@ insert into pg_temp.ducto_access (role, routine) values
     ('reader', 'public.ducto_pricing_validate'),
     ('reader', 'public.ducto_calculate'),
     ('reader', 'public.ducto_reprice'),
-    ('reader', 'public.ducto_spend_by_user'),
-    ('reader', 'public.ducto_spend_by_model'),
-    ('reader', 'public.ducto_top_users'),
-    ('reader', 'public.ducto_daily_spend'),
-    ('reader', 'public.ducto_aggregate_stats'),
-    ('reader', 'public.ducto_list_usage_events'),
     -- Money moves, and what governs it per account.
     ('service', 'public.ducto_add_credits'),
     ('service', 'public.ducto_revoke_grant'),
@@ -49,7 +39,6 @@ insert into pg_temp.ducto_access (role, routine) values
     ('service', 'public.ducto_deduct'),
     ('service', 'public.ducto_deduct_fixed'),
     ('service', 'public.ducto_deduct_amount'),
-    ('service', 'public.ducto_deduct_team'),
     ('service', 'public.ducto_deduct_batch'),
     ('service', 'public.ducto_reserve'),
     ('service', 'public.ducto_settle'),
@@ -59,28 +48,12 @@ insert into pg_temp.ducto_access (role, routine) values
     ('service', 'public.ducto_set_user_plan'),
     ('service', 'public.ducto_set_spend_cap'),
     ('service', 'public.ducto_remove_spend_cap'),
-    ('service', 'public.ducto_create_team'),
-    ('service', 'public.ducto_add_team_member'),
-    ('service', 'public.ducto_update_team_member'),
-    ('service', 'public.ducto_remove_team_member'),
-    ('service', 'public.ducto_add_team_credits'),
-    ('service', 'public.ducto_poll_events'),
-    ('service', 'public.ducto_ack_events'),
     ('service', 'public.ducto_sweep_expired_credits'),
     ('service', 'public.ducto_expire_reservations'),
     -- Pricing and operations.
     ('admin', 'public.ducto_pricing_set'),
     ('admin', 'public.ducto_pricing_activate'),
-    ('admin', 'public.ducto_check'),
-    ('admin', 'public.ducto_schedule_jobs'),
-    ('admin', 'public.ducto_unschedule_jobs'),
-    -- A signed-in user's own account, and no other.
-    ('self', 'public.ducto_my_balance'),
-    ('self', 'public.ducto_my_plan'),
-    ('self', 'public.ducto_my_transactions'),
-    ('self', 'public.ducto_my_usage'),
-    ('self', 'public.ducto_my_quote'),
-    ('self', 'public.ducto_my_feature');
+    ('admin', 'public.ducto_check');
 
 do $$
 declare

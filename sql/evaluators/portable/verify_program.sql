@@ -36,14 +36,14 @@ begin
     elsif jsonb_array_length(v_constants) > 2000 or jsonb_array_length(v_names) > 2000 then
         return 'a program has at most 2000 constants and 2000 names';
     end if;
-    select n.value #>> '{}' into v_bad
+    select coalesce(n.value #>> '{}', 'null') into v_bad
     from jsonb_array_elements(v_names) n
     where jsonb_typeof(n.value) <> 'string' or n.value #>> '{}' <> all (p_metric_names)
     limit 1;
     if found then
         return format('unknown metric ''%s''', left(v_bad, 100));
     end if;
-    select c.value #>> '{}' into v_bad
+    select coalesce(c.value #>> '{}', 'null') into v_bad
     from jsonb_array_elements(v_constants) c
     where jsonb_typeof(c.value) <> 'string'
         or c.value #>> '{}' !~ '^-?[0-9]{1,27}([.][0-9]{1,40})?$'
@@ -52,7 +52,7 @@ begin
     if found then
         return format('bad constant ''%s''', left(v_bad, 100));
     end if;
-    select i.value #>> '{}' into v_bad
+    select coalesce(i.value #>> '{}', 'null') into v_bad
     from jsonb_array_elements(v_code) i
     where jsonb_typeof(i.value) <> 'number' or i.value #>> '{}' !~ '^[0-9]{1,4}$'
     limit 1;

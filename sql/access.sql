@@ -143,9 +143,10 @@ begin
         union all
         select 'type', t.oid::regtype::text
         from pg_catalog.pg_type as t
+        left join pg_catalog.pg_class as c on c.oid = t.typrelid
         where t.typnamespace = 'ducto'::regnamespace
             and t.typowner <> 'ducto_owner'::regrole
-            and t.typtype in ('d', 'e')
+            and (t.typtype in ('d', 'e') or c.relkind = 'c')
         union all
         select 'schema', n.nspname
         from pg_catalog.pg_namespace as n

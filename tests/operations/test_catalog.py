@@ -142,8 +142,11 @@ def test_everything_belongs_to_a_role_that_is_no_superuser(both: Connection) -> 
         select r.signature, r.proowner::regrole from ({ROUTINES}) r
         where r.proowner <> 'ducto_owner'::regrole
         union all
-        select t.name, t.relowner::regrole from ({TABLES}) t
-        where t.relowner <> 'ducto_owner'::regrole
+        select c.relname, c.relowner::regrole from pg_class c
+        where c.relnamespace = 'ducto'::regnamespace and c.relowner <> 'ducto_owner'::regrole
+        union all
+        select t.typname, t.typowner::regrole from pg_type t
+        where t.typnamespace = 'ducto'::regnamespace and t.typowner <> 'ducto_owner'::regrole
         union all
         select r.rolname, r.oid::regrole from pg_roles r
         where r.rolname like 'ducto\\_%' and r.rolname <> '{STRANGER}'

@@ -290,6 +290,7 @@ create type ducto.terms as (
     anchored boolean,
     rollover_max numeric,
     max_concurrent integer,
+    max_concurrent_operation integer,
     missing_feature text
 );
 comment on type ducto.terms is
@@ -308,7 +309,6 @@ create type ducto.assessment as (
     stale boolean,
     warnings jsonb,
     events jsonb,
-    caps_lapsed boolean,
     terms ducto.terms
 );
 comment on type ducto.assessment is

@@ -48,9 +48,8 @@ begin
     v_terms.period := v_plan.period;
     v_terms.anchored := v_plan.period_anchor = 'account';
     v_terms.rollover_max := v_plan.rollover_max;
-    v_terms.max_concurrent := coalesce(
-        (v_policy ->> 'max_concurrent')::integer, v_plan.max_concurrent
-    );
+    v_terms.max_concurrent := v_plan.max_concurrent;
+    v_terms.max_concurrent_operation := v_policy ->> 'max_concurrent';
     v_feature := v_policy ->> 'required_feature';
     if v_feature is not null and not ducto.has_feature(v_plan.features, v_feature) then
         v_terms.missing_feature := v_feature;

@@ -25,7 +25,6 @@ begin
         v_used := v_cap.spent;
         if v_cap.window_end <= p_now then
             v_used := 0;
-            v.caps_lapsed := true;
         end if;
         continue when v_used + v.amount <= v_cap.amount_limit;
 

@@ -1,10 +1,9 @@
--- Adds a charge to its caps' running totals (a refund: takes it out), starting new windows.
+-- Adds a charge to its caps' running totals, starting the windows anew that have ended.
 create or replace function ducto.count_caps(
     p_account_id text,
     p_model text,
     p_amount numeric,
-    p_now timestamptz,
-    p_lapsed boolean
+    p_now timestamptz
 )
 returns void
 language plpgsql
@@ -13,17 +12,14 @@ security invoker
 set search_path = ''
 as $$
 begin
-    if p_lapsed then
-        update ducto.credit_spend_caps c set
-            spent = 0,
-            window_start = (ducto.period(c.cap_type, p_now)).period_start,
-            window_end = (ducto.period(c.cap_type, p_now)).period_end
-        where c.account_id = p_account_id and c.window_end <= p_now;
-    end if;
-    update ducto.credit_spend_caps c set spent = c.spent + p_amount
+    update ducto.credit_spend_caps c set
+        spent = p_amount + case when c.window_end > p_now then c.spent else 0 end,
+        window_start = case when c.window_end > p_now then c.window_start
+            else (ducto.period(c.cap_type, p_now)).period_start end,
+        window_end = case when c.window_end > p_now then c.window_end
+            else (ducto.period(c.cap_type, p_now)).period_end end
     where c.account_id = p_account_id and c.model in ('', p_model);
 end
 $$;
-comment on function ducto.count_caps(text, text, numeric, timestamptz, boolean) is
-    'Counts p_amount against the caps of the locked account that cover p_model; p_lapsed: windows '
-    'that ended by p_now must start anew first.';
+comment on function ducto.count_caps(text, text, numeric, timestamptz) is
+    'Counts p_amount against the caps of the locked account that cover p_model.';

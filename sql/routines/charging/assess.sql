@@ -39,7 +39,7 @@ begin
     if v_cost is null then
         return row(
             ducto.failure('error', v_price ->> 'code', v_price -> 'detail'),
-            null, null, null, null, null, null, null, null, null, null, null, null, null
+            null, null, null, null, null, null, null, null, null, null, null, null
         )::ducto.assessment;
     end if;
     -- The order of consumption, and the only place that knows it: allowance first, then priority,
@@ -79,7 +79,7 @@ begin
         case when v_left > 0 then
             coalesce(v_allocations, '[]') || jsonb_build_object('debt', trim_scale(v_left))
         else v_allocations end,
-        v_stale, nullif(v_price -> 'warnings', '[]'), null, null, v_terms
+        v_stale, nullif(v_price -> 'warnings', '[]'), null, v_terms
     )::ducto.assessment;
 end
 $$;

@@ -41,7 +41,7 @@ begin
         v_account := ducto.bring_up_to_date(v_account, v_now);
         v := ducto.assess(v_account, p_metrics, p_amount, v_operation, v_now, p_hold);
     end if;
-    if v.failure is null and p_hold is null and (
+    if v.failure is null and (
         v.balance + v.allowance - v.held - v.cost < (v.terms).floor
         or v_account.has_caps
         or v_account.status <> 'active'
@@ -49,6 +49,9 @@ begin
         or (v.terms).plan_missing
     ) then
         v := ducto.decide(v, v_account, v_now);
+        if p_hold is not null then
+            v.failure := null;
+        end if;
     end if;
     if p_idempotency_key is not null then
         v_fingerprint := sha256(convert_to(concat_ws(

@@ -1,5 +1,5 @@
 -- Whether an assessed charge may happen: frozen, feature, caps, floor, in this order. Called only
--- when one of them can apply; settling a hold is never denied, so it does not come here.
+-- when one of them can apply.
 create or replace function ducto.decide(
     p_assessment ducto.assessment,
     p_account ducto.credit_accounts,

@@ -30,7 +30,10 @@ begin
         idempotency_key, fingerprint, reservation_id, metadata, created_at
     ) values (
         p_account.account_id, p_actor_id, 'usage', -v.amount, v.balance - v.amount,
-        v.balance + v.allowance - v.held + coalesce(p_hold.held, 0) - v.cost, v.free,
+        v.balance + v.allowance - v.held - v.cost + coalesce(
+            case when p_hold.status = 'settled' then p_hold.held
+            else least(p_hold.held, v.cost) end, 0
+        ), v.free,
         v.allocations, p_metrics, v.price ->> 'model',
         coalesce(p_hold.operation, p_metrics ->> 'operation'),
         v.price -> 'breakdown', coalesce(p_hold.pricing_version, v_terms.version),
@@ -47,7 +50,7 @@ begin
     end if;
     if p_account.has_caps and v.amount > 0 then
         perform ducto.count_caps(
-            p_account.account_id, v_entry.model, v.amount, p_now, v.caps_lapsed
+            p_account.account_id, v_entry.model, v.amount, p_now
         );
     end if;
     if v.balance < v.amount or v.events is not null or v_terms.thresholds <> '{}' then

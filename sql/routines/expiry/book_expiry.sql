@@ -1,6 +1,10 @@
--- Writes down what has already stopped counting: lots past their expiry, holds past their deadline.
-create or replace function ducto.book_expiry(p_account_id text, p_now timestamptz)
-returns numeric
+-- Writes down what has already stopped counting: lots past their expiry.
+create or replace function ducto.book_expiry(
+    p_account_id text,
+    p_now timestamptz,
+    out expired numeric,
+    out lots integer
+)
 language plpgsql
 volatile
 security invoker
@@ -8,7 +12,6 @@ set search_path = ''
 as $$
 declare
     v_allocations jsonb;
-    v_amount numeric;
 begin
     -- An allowance is not part of the balance: its lapse is not a ledger entry.
     update ducto.credit_lots l set forfeited = l.forfeited + l.remaining, remaining = 0, live = false
@@ -20,17 +23,16 @@ begin
             jsonb_build_object('lot', l.lot_id, 'amount', -trim_scale(l.remaining))
             order by l.lot_id
         ),
-        sum(l.remaining)
-    into v_allocations, v_amount
+        trim_scale(coalesce(sum(l.remaining), 0)),
+        count(*)
+    into v_allocations, expired, lots
     from ducto.credit_lots l
     where l.account_id = p_account_id and l.live and l.expires_at <= p_now;
-    if v_amount is null then
-        return 0;
+    if lots > 0 then
+        perform ducto.apply_allocations(p_account_id, v_allocations, true);
+        perform ducto.write_entry(p_account_id, 'expiry', -expired, v_allocations, p_now);
     end if;
-    perform ducto.apply_allocations(p_account_id, v_allocations, true);
-    perform ducto.write_entry(p_account_id, 'expiry', -v_amount, v_allocations, p_now);
-    return v_amount;
 end
 $$;
 comment on function ducto.book_expiry(text, timestamptz) is
-    'Books the lapsed lots of the locked account as one entry; returns the credits that expired.';
+    'Books the lapsed lots of the locked account as one entry: the credits that expired, of how many lots.';

@@ -1,0 +1,32 @@
+create or replace function public.ducto_release(p_reservation_id uuid)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_found record := ducto.lock_hold(p_reservation_id);
+    v_hold ducto.credit_reservations := v_found.hold;
+    v_account ducto.credit_accounts := v_found.account;
+    v_now timestamptz := ducto.now();
+    v_replayed boolean := v_hold.status <> 'active';
+begin
+    if v_hold.status = 'settled' then
+        perform ducto.raise_error('DU011', jsonb_build_object(
+            'reservation_id', p_reservation_id,
+            'user_id', v_hold.actor_id,
+            'state', v_hold.status,
+            'closed_at', v_hold.closed_at
+        ));
+    elsif v_hold.status = 'active' then
+        v_hold := ducto.close_hold(
+            v_hold, case when v_hold.expires_at <= v_now then 'expired' else 'released' end, v_now
+        );
+    end if;
+    return ducto.hold_result(v_hold, v_account, v_now, v_replayed);
+end
+$$;
+comment on function public.ducto_release(uuid) is
+    'Frees what a hold still sets aside. A hold already released or expired stays as it is; a '
+    'settled one is refused. Errors: DU010, DU011. Callers: service, admin. Idempotent.';

@@ -1,0 +1,59 @@
+create or replace function public.ducto_settle(
+    p_reservation_id uuid,
+    p_metrics jsonb default null,
+    p_amount numeric default null,
+    p_final boolean default true,
+    p_idempotency_key text default null,
+    p_metadata jsonb default '{}',
+    p_raise boolean default true
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_found record := ducto.lock_hold(p_reservation_id);
+    v_hold ducto.credit_reservations := v_found.hold;
+    v_final boolean := coalesce(p_final, true);
+    v_amount numeric := coalesce(p_amount, case when p_metrics is null then v_hold.amount end);
+    v_now timestamptz := ducto.now();
+    v_result jsonb;
+begin
+    if p_metrics is not null and p_amount is not null then
+        v_result := ducto.invalid('p_amount', 'Settle with metrics or with an amount, not both.');
+    elsif v_hold.status = 'active' and v_hold.expires_at + ducto.settle_grace() > v_now then
+        if v_hold.expires_at <= v_now then
+            v_hold.held := 0;
+        end if;
+        v_hold.status := case when v_final then 'settled' else 'active' end;
+        v_result := ducto.charge(
+            v_hold.account_id, v_hold.actor_id, 'settle ' || p_reservation_id, p_metrics, v_amount,
+            coalesce(p_idempotency_key, case when v_final then 'settle:' || p_reservation_id end),
+            p_metadata, v_hold
+        );
+        if v_result ->> 'status' = 'ok' and not (v_result -> 'replayed')::boolean then
+            perform ducto.settle_hold(v_hold, v_result, v_final, v_now);
+        end if;
+    else
+        v_result := ducto.settle_closed(
+            v_hold, v_found.account, p_metrics, v_amount, p_idempotency_key, v_now
+        );
+    end if;
+    if v_result ->> 'status' = 'ok' then
+        return v_result || jsonb_build_object('reservation_id', p_reservation_id);
+    end if;
+    return ducto.finish(v_result, v_hold.account_id, v_hold.actor_id, p_raise);
+end
+$$;
+comment on function public.ducto_settle(
+    uuid, jsonb, numeric, boolean, text, jsonb, boolean
+) is
+    'Charges what a hold was taken for: p_metrics at the hold''s pinned price, p_amount, or the '
+    'amount held. Less than the hold frees the rest; more takes the difference, and what no lot can '
+    'pay becomes debt. p_final false charges a part and keeps the rest held. After the deadline '
+    '(and the configured grace) it is refused with DU011; with p_raise false the refusal is returned '
+    'and leaves a credits.unbilled_usage event. Errors: DU004, DU007, DU010, DU011, DU017, DU018, '
+    'DU022. Callers: service, admin. Idempotent: a final settlement by its reservation, a partial '
+    'one by p_idempotency_key.';

@@ -1,0 +1,26 @@
+-- Finds a hold and locks its account, in this order because the account is always locked first.
+create or replace function ducto.lock_hold(
+    p_reservation_id uuid,
+    out hold ducto.credit_reservations,
+    out account ducto.credit_accounts
+)
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_account_id text;
+begin
+    select r.account_id into v_account_id from ducto.credit_reservations r
+    where r.reservation_id = p_reservation_id;
+    if not found then
+        perform ducto.raise_error(
+            'DU010', jsonb_build_object('reservation_id', p_reservation_id)
+        );
+    end if;
+    account := ducto.lock_account(v_account_id);
+    select r.* into hold from ducto.credit_reservations r
+    where r.account_id = v_account_id and r.reservation_id = p_reservation_id;
+end
+$$;

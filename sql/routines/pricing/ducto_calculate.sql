@@ -31,7 +31,8 @@ begin
     perform ducto.require_plan(v_version, p_plan_key);
     v_price := ducto.price_usage(v_version, p_plan_key, p_metrics);
     if v_price ? 'code' then
-        perform ducto.raise_error(v_price ->> 'code', v_price -> 'detail');
+        perform ducto.raise_error(v_price ->> 'code', case when p_config is null
+            then v_price -> 'detail' else ducto.scratch_detail(v_price) end);
     end if;
     if p_config is not null then
         perform ducto.drop_scratch(v_version);

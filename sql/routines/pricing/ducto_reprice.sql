@@ -37,8 +37,9 @@ begin
         select p.model, count(*), trim_scale(coalesce(sum(p.cost), 0)),
             trim_scale(coalesce(sum((p.price -> 'cost')::numeric), 0)),
             count(*) filter (where p.price ? 'code'),
-            min(ducto.error_object(p.price ->> 'code', p.price -> 'detail') ->> 'message')
-                filter (where p.price ? 'code')
+            min(
+                ducto.error_object(p.price ->> 'code', ducto.scratch_detail(p.price)) ->> 'message'
+            ) filter (where p.price ? 'code')
         from priced p
         group by grouping sets ((p.model), ())
         order by grouping(p.model), 3 desc, 1;

@@ -250,14 +250,14 @@ class ReservationNotFound(DuctoError):
 class ReservationExpired(DuctoError):
     """DU011 reservation_expired.
 
-    Facts: reservation_id, user_id, status, closed_at.
+    Facts: reservation_id, user_id, state, closed_at.
     """
 
     code = "DU011"
     name = "reservation_expired"
     http_status = 409
     default_message = (
-        "The reservation {reservation_id} is no longer active: {status} at {closed_at}."
+        "The reservation {reservation_id} is no longer active: {state} at {closed_at}."
     )
     default_hint = (
         "Renew a hold before its deadline with ducto_renew; charge late usage with ducto_deduct."

@@ -3,7 +3,8 @@
 create or replace function ducto.price_otherwise(
     p_metrics jsonb,
     p_amount numeric,
-    p_hold ducto.credit_reservations
+    p_hold ducto.credit_reservations,
+    p_terms ducto.terms
 )
 returns jsonb
 language plpgsql
@@ -22,9 +23,13 @@ begin
         );
     elsif p_hold.pricing_version is not null then
         return ducto.price_usage(p_hold.pricing_version, p_hold.plan_key, p_metrics);
+    elsif p_terms.version is not null then
+        return ducto.price_usage(p_terms.version, p_terms.plan_key, p_metrics);
     end if;
     return jsonb_build_object('code', 'DU003', 'detail', '{}'::jsonb);
 end
 $$;
-comment on function ducto.price_otherwise(jsonb, numeric, ducto.credit_reservations) is
+comment on function ducto.price_otherwise(
+    jsonb, numeric, ducto.credit_reservations, ducto.terms
+) is
     'What ducto.price_usage returns; DU003 while no pricing is published.';

@@ -5,8 +5,7 @@ create or replace function ducto.settle_closed(
     p_account ducto.credit_accounts,
     p_metrics jsonb,
     p_amount numeric,
-    p_idempotency_key text,
-    p_now timestamptz
+    p_idempotency_key text
 )
 returns jsonb
 language plpgsql
@@ -23,8 +22,13 @@ declare
             p_metrics, trim_scale(p_amount)
         ), 'UTF8'))
     );
+    v_entry ducto.credit_transactions;
 begin
-    if v_replay is not null then
+    if p_metrics is null and p_amount is null and p_hold.status = 'settled' then
+        select t.* into v_entry from ducto.credit_transactions t
+        where t.account_id = p_hold.account_id and t.id = p_hold.transaction_id;
+        return ducto.charge_result(v_entry, p_account.kind, true);
+    elsif v_replay is not null then
         return v_replay;
     end if;
     return ducto.failure('denied', 'DU011', jsonb_build_object(

@@ -1,0 +1,17 @@
+-- The kind and the action of a cap: null when they are valid, else the error.
+create or replace function ducto.check_cap(p_cap_type text, p_action text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+    if (p_cap_type in ('daily', 'weekly', 'monthly')) is not true then
+        return ducto.invalid('p_cap_type', 'A cap is daily, weekly or monthly.');
+    elsif (p_action in ('deny', 'warn', 'notify')) is not true then
+        return ducto.invalid('p_action', 'The action of a cap is deny, warn or notify.');
+    end if;
+    return null;
+end
+$$;

@@ -1,0 +1,30 @@
+create or replace function public.ducto_check_spend_cap(
+    p_user_id text,
+    p_amount numeric default 0,
+    p_model text default null
+)
+returns jsonb
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+    v_now timestamptz := ducto.now();
+    v_caps jsonb;
+    v_failure jsonb := ducto.check_amount('p_amount', p_amount);
+begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
+    v_caps := ducto.cap_states(p_user_id, p_model, p_amount, v_now);
+    return jsonb_build_object(
+        'user_id', p_user_id,
+        'allowed', not v_caps @> '[{"action": "deny", "exceeded": true}]',
+        'caps', v_caps
+    );
+end
+$$;
+comment on function public.ducto_check_spend_cap(text, numeric, text) is
+    'Whether the caps would let p_amount more leave the balance, with the state of every cap that '
+    'covers p_model. Errors: DU017. Callers: service, admin, reader.';

@@ -1,0 +1,31 @@
+create or replace function public.ducto_remove_spend_cap(
+    p_user_id text,
+    p_cap_type text,
+    p_model text default null
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_removed boolean;
+begin
+    perform ducto.lock_account(p_user_id);
+    delete from ducto.credit_spend_caps c
+    where c.account_id = p_user_id
+        and c.cap_type = p_cap_type
+        and c.model = coalesce(p_model, '');
+    v_removed := found;
+    update ducto.credit_accounts a set has_caps = exists (
+        select from ducto.credit_spend_caps c where c.account_id = p_user_id
+    )
+    where a.account_id = p_user_id;
+    return jsonb_build_object(
+        'user_id', p_user_id, 'cap_type', p_cap_type, 'model', p_model, 'removed', v_removed
+    );
+end
+$$;
+comment on function public.ducto_remove_spend_cap(text, text, text) is
+    'Removes a cap; removed is false when there was none. Callers: service, admin. Idempotent.';

@@ -1,0 +1,60 @@
+create or replace function public.ducto_refund(
+    p_transaction_id bigint,
+    p_amount numeric default null,
+    p_reason text default null,
+    p_idempotency_key text default null,
+    p_metadata jsonb default '{}'
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_charge ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
+    v_account ducto.credit_accounts;
+    v_entry ducto.credit_transactions;
+    v_fingerprint bytea;
+    v_failure jsonb := coalesce(
+        ducto.check_arguments(v_charge.account_id, p_idempotency_key, p_metadata, null),
+        case when p_amount is not null then ducto.check_amount('p_amount', p_amount) end,
+        case when p_amount = 0
+            then ducto.invalid('p_amount', 'An amount of 0 refunds nothing.') end
+    );
+begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    elsif v_charge.type <> 'usage' then
+        perform ducto.raise_error('DU021', jsonb_build_object(
+            'transaction_id', p_transaction_id, 'type', v_charge.type
+        ));
+    end if;
+    v_account := ducto.lock_account(v_charge.account_id);
+    if p_idempotency_key is not null then
+        v_fingerprint := sha256(convert_to(
+            concat_ws(e'\x1f', 'refund', p_transaction_id, trim_scale(p_amount)), 'UTF8'
+        ));
+        select t.* into v_entry from ducto.credit_transactions t
+        where t.account_id = v_charge.account_id and t.idempotency_key = p_idempotency_key;
+        if found then
+            v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
+            if v_failure is not null then
+                perform ducto.raise_error('DU007', v_failure);
+            end if;
+            return ducto.refund_result(v_entry, true);
+        end if;
+    end if;
+    v_entry := ducto.refund_charge(
+        v_account, v_charge, p_amount, ducto.now(), p_idempotency_key, v_fingerprint,
+        coalesce(p_metadata, '{}')
+            || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))
+    );
+    return ducto.refund_result(v_entry, false);
+end
+$$;
+comment on function public.ducto_refund(bigint, numeric, text, text, jsonb) is
+    'Gives back a charge, or p_amount of it, to the account that paid: to the lots it came from, the '
+    'last first, and the allowance part to the allowance. Credits of a lot that has expired since '
+    'come back as a lot with the life they had left. Refunds of one charge never exceed it. Errors: '
+    'DU007, DU008, DU009, DU017, DU021. Callers: service, admin. Idempotent by p_idempotency_key.';

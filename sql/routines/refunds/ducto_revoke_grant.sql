@@ -1,0 +1,59 @@
+create or replace function public.ducto_revoke_grant(
+    p_transaction_id bigint,
+    p_write_off boolean default false,
+    p_reason text default null,
+    p_idempotency_key text default null,
+    p_metadata jsonb default '{}'
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    v_grant ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
+    v_account ducto.credit_accounts;
+    v_lot ducto.credit_lots;
+    v_entry ducto.credit_transactions;
+    v_now timestamptz;
+    v_failure jsonb := ducto.check_arguments(
+        v_grant.account_id, p_idempotency_key, p_metadata, null
+    );
+begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
+    v_account := ducto.lock_account(v_grant.account_id);
+    v_now := ducto.now();
+    perform ducto.bring_up_to_date(v_account, v_now);
+    select l.* into v_lot from ducto.credit_lots l
+    where l.account_id = v_grant.account_id and l.transaction_id = p_transaction_id;
+    if not found then
+        perform ducto.raise_error('DU021', jsonb_build_object(
+            'transaction_id', p_transaction_id,
+            'type', v_grant.type,
+            'message', format('Transaction %s granted no lot, so there is nothing to revoke.',
+                p_transaction_id),
+            'hint', 'Give a charge back with ducto_refund.'
+        ));
+    end if;
+    select t.* into v_entry from ducto.credit_transactions t
+    where t.account_id = v_grant.account_id
+        and t.reference_id = p_transaction_id and t.type = 'revocation';
+    if found then
+        return ducto.revocation_result(v_entry, v_lot, true);
+    end if;
+    v_entry := ducto.revoke_lot(
+        v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key,
+        coalesce(p_metadata, '{}')
+            || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))
+    );
+    return ducto.revocation_result(v_entry, v_lot, false);
+end
+$$;
+comment on function public.ducto_revoke_grant(bigint, boolean, text, text, jsonb) is
+    'Takes a grant back, for instance a purchase that was charged back: what is left of its lot goes, '
+    'and what has been spent of it becomes debt, or is written off with p_write_off true. A grant is '
+    'revoked once: again returns the first result. Errors: DU007, DU008, DU017, DU021. Callers: '
+    'service, admin. Idempotent.';

@@ -1,0 +1,20 @@
+-- A ledger entry by its id; raises DU008.
+create or replace function ducto.find_transaction(p_transaction_id bigint)
+returns ducto.credit_transactions
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    v_entry ducto.credit_transactions;
+begin
+    select t.* into v_entry from ducto.credit_transactions t where t.id = p_transaction_id;
+    if not found then
+        perform ducto.raise_error(
+            'DU008', jsonb_build_object('transaction_id', p_transaction_id)
+        );
+    end if;
+    return v_entry;
+end
+$$;

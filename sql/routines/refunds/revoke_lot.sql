@@ -1,0 +1,44 @@
+-- Closes a lot of the locked account: what is left is forfeited, what was spent of it is owed.
+create or replace function ducto.revoke_lot(
+    p_lot ducto.credit_lots,
+    p_write_off boolean,
+    p_now timestamptz,
+    p_idempotency_key text,
+    p_metadata jsonb
+)
+returns ducto.credit_transactions
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+declare
+    v_spent numeric := p_lot.amount - p_lot.remaining - p_lot.forfeited;
+    v_allocations jsonb := '[]';
+begin
+    if p_lot.remaining > 0 then
+        v_allocations := jsonb_build_array(
+            jsonb_build_object('lot', p_lot.lot_id, 'amount', -trim_scale(p_lot.remaining))
+        );
+        perform ducto.apply_allocations(p_lot.account_id, v_allocations, true);
+    end if;
+    if v_spent > 0 and not p_write_off then
+        perform ducto.apply_allocations(
+            p_lot.account_id, jsonb_build_array(jsonb_build_object('debt', v_spent))
+        );
+        v_allocations := v_allocations || jsonb_build_object('debt', trim_scale(v_spent));
+    else
+        v_spent := 0;
+    end if;
+    update ducto.credit_lots l set revoked_at = p_now
+    where l.account_id = p_lot.account_id and l.lot_id = p_lot.lot_id;
+    return ducto.write_entry(
+        p_lot.account_id, 'revocation', -p_lot.remaining - v_spent, v_allocations, p_now,
+        p_idempotency_key,
+        case when p_idempotency_key is not null then sha256(convert_to(
+            concat_ws(e'\x1f', 'revoke', p_lot.transaction_id, p_write_off), 'UTF8'
+        )) end,
+        p_metadata, null, p_lot.transaction_id
+    );
+end
+$$;

@@ -135,14 +135,13 @@ _DECODER: Any = json.JSONDecoder(
 class _Usage:
     """Validated metrics: the numbers, and the names that select rates."""
 
-    __slots__ = ("calls", "job_name", "model_name", "numbers", "unnamed_calls")
+    model_name: str | None = None
+    job_name: str | None = None
+    calls: Mapping[str, int] = {}
+    unnamed_calls = _NIL
 
     def __init__(self) -> None:
         self.numbers: dict[str, Decimal] = {}
-        self.model_name: str | None = None
-        self.job_name: str | None = None
-        self.calls: dict[str, int] = {}
-        self.unnamed_calls = _NIL
 
 
 class Pricing:
@@ -159,7 +158,7 @@ class Pricing:
         self._known = frozenset(metric_names) - {"tool_calls"}
         self._quantum = Decimal((0, (1,), -scale))
         self._rounding = _ROUNDINGS[rounding]
-        self._models: dict[tuple[str, str | None], Program | None] = {}
+        self._models: dict[tuple[str, str | None], Program] = {}
         self._named: dict[tuple[str, str, str], Program | None] = {}
         self._summed: dict[str, tuple[list[tuple[str, Program]], list[tuple[str, Program]]]] = {}
 
@@ -176,7 +175,7 @@ class Pricing:
         """Price a usage whose numbers are Decimals."""
         usage = self._read(metrics)
         numbers = usage.numbers
-        model = self._model(usage, plan_key)
+        model = self._models.get((plan_key, usage.model_name)) or self._model(usage, plan_key)
         job = None
         if usage.job_name is not None:
             job = self._lookup(plan_key, "fixed", usage.job_name)
@@ -283,10 +282,6 @@ class Pricing:
             raise self._failed(failure, section, key) from None
 
     def _model(self, usage: _Usage, plan_key: str) -> Program | None:
-        cached = plan_key, usage.model_name
-        program = self._models.get(cached)
-        if program is not None:
-            return program
         if usage.model_name is None:
             program = self._lookup(plan_key, "models", DEFAULT_KEY)
             if program is None and usage.job_name is None and not _needs_no_model(usage):
@@ -299,7 +294,7 @@ class Pricing:
         if program is not None:
             if len(self._models) >= CACHE_ENTRIES:
                 self._models.clear()
-            self._models[cached] = program
+            self._models[plan_key, usage.model_name] = program
         return program
 
     def _lookup(self, plan_key: str, section: str, key: str) -> Program | None:
@@ -446,10 +441,11 @@ def _metric_text(name: str, value: Any) -> str:
 
 def _read_calls(value: Any, usage: _Usage) -> None:
     """Tool calls: a number, an object of counts, or a list of names or of objects with a name."""
+    calls: dict[str, int] = {}
     if isinstance(value, list):
         for call in value:
             name = _metric_text("tool_calls", call.get("name") if isinstance(call, dict) else call)
-            usage.calls[name] = usage.calls.get(name, 0) + 1
+            calls[name] = calls.get(name, 0) + 1
         total = Decimal(len(value))
     elif isinstance(value, dict):
         total = _NIL
@@ -459,7 +455,8 @@ def _read_calls(value: Any, usage: _Usage) -> None:
                 raise _invalid("tool_calls", "counts of tool calls must be whole numbers")
             total = metric_number("tool_calls", _SUM.add(total, count))
             if count:
-                usage.calls[_metric_text("tool_calls", name)] = int(count)
+                calls[_metric_text("tool_calls", name)] = int(count)
     else:
         total = usage.unnamed_calls = metric_number("tool_calls", value)
+    usage.calls = calls
     usage.numbers["tool_calls"] = total

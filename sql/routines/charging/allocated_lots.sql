@@ -1,0 +1,26 @@
+-- The lots behind an entry's allocations, in their order.
+create or replace function ducto.allocated_lots(p_entry ducto.credit_transactions)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+    return coalesce((
+        select jsonb_agg(
+            jsonb_build_object(
+                'lot_id', l.lot_id,
+                'kind', l.kind,
+                'category', l.category,
+                'change', a.item -> 'amount',
+                'expires_at', l.expires_at
+            )
+            order by a.place
+        )
+        from jsonb_array_elements(p_entry.allocations) with ordinality a (item, place)
+        join ducto.credit_lots l
+            on l.account_id = p_entry.account_id and l.lot_id = (a.item -> 'lot')::bigint
+    ), '[]');
+end
+$$;

@@ -1,0 +1,24 @@
+create or replace function public.ducto_check()
+returns table (check_name text, user_id text, detail jsonb)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+begin
+    return query
+    select * from ducto.check_balances()
+    union all select * from ducto.check_lots()
+    union all select * from ducto.check_chain()
+    union all select * from ducto.check_entries()
+    union all select * from ducto.check_refunds()
+    union all select * from ducto.check_counters()
+    union all select * from ducto.check_prices(1000);
+end
+$$;
+comment on function public.ducto_check() is
+    'Holds the books against themselves and returns a row per violation, none on a healthy database: '
+    'balances against lots, lots and debts against allocations, the chain of entries, each entry '
+    'against its allocations, refunds against charges, cap totals and holds against their entries, '
+    'and the last 1000 charges against their price. Reads everything: run it at quiet times. '
+    'Callers: admin.';

@@ -68,7 +68,20 @@ begin
             return ducto.job_error(p_version, v_plan_keys, v_usage ->> 'job_name');
         end if;
     end if;
-    if v_rate.code is not null then
+    -- Sums of one to three products of a metric and a constant, which is what most models cost,
+    -- need no machine: nothing in them is negative, so only the sum can be too large.
+    v_total := case v_rate.code
+        when '{2,1,1,1,5,0}' then
+            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+        when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0}' then
+            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+            + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
+        when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0,2,3,1,3,5,0,3,0}' then
+            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+            + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
+            + coalesce((v_numbers -> v_rate.names[3])::numeric, 0) * v_rate.constants[3]
+        end;
+    if v_total is null or v_total > 1e26 then
         v_run := ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers);
         if v_run.error is not null then
             return ducto.evaluation_error('models', v_rate.key, v_run.error);

@@ -22,7 +22,8 @@ declare
 begin
     return query
     select
-        l.lot_id, l.kind, l.category, trim_scale(l.amount), trim_scale(l.remaining), l.priority,
+        l.lot_id, l.kind::text, l.category::text, trim_scale(l.amount), trim_scale(l.remaining),
+        l.priority,
         l.effective_at, l.expires_at,
         case
             when l.revoked_at is not null then 'revoked'

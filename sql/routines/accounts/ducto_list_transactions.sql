@@ -35,7 +35,7 @@ begin
     end if;
     return query
     select
-        t.id, t.actor_id, case when a.kind = 'team' then a.account_id end, t.type,
+        t.id, t.actor_id, case when a.kind = 'team' then a.account_id end, t.type::text,
         trim_scale(t.amount), trim_scale(t.allowance_consumed), trim_scale(t.balance_after),
         t.model, t.operation, t.breakdown, t.pricing_version, t.metrics, t.allocations,
         t.idempotency_key, t.reference_id, t.reservation_id, coalesce(t.metadata, '{}'),

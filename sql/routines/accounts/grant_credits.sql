@@ -48,7 +48,8 @@ begin
         (select c.low_balance_thresholds from ducto.credit_pricing_config c where c.active),
         v_entry.balance_after,
         ducto.read_allowance(p_account.account_id),
-        p_now
+        p_now,
+        false
     );
     return v_entry;
 end

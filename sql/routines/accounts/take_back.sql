@@ -47,7 +47,7 @@ begin
         p_idempotency_key, p_fingerprint, p_metadata
     );
     perform ducto.check_thresholds(
-        p_account, v_terms.thresholds, v_entry.balance_after, v.allowance, p_now
+        p_account, v_terms.thresholds, v_entry.balance_after, v.allowance, p_now, true
     );
     return v_entry;
 end

@@ -14,12 +14,13 @@ as $$
 declare
     v ducto.assessment := p_assessment;
     v_cap ducto.credit_spend_caps;
+    v_model text := p_assessment.price ->> 'model';
     v_used numeric;
     v_fact jsonb;
 begin
     for v_cap in
         select c.* from ducto.credit_spend_caps c
-        where c.account_id = p_account_id and c.model in ('', v.model)
+        where c.account_id = p_account_id and c.model in ('', v_model)
         order by c.action = 'deny' desc, c.amount_limit
     loop
         v_used := v_cap.spent;

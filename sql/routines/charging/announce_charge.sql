@@ -28,7 +28,7 @@ begin
     ) from jsonb_array_elements(p_assessment.events) e;
     perform ducto.check_thresholds(
         p_account, (p_assessment.terms).thresholds, p_entry.balance_after,
-        p_assessment.allowance - p_assessment.free, p_entry.created_at
+        p_assessment.allowance - p_assessment.free, p_entry.created_at, true
     );
 end
 $$;

@@ -29,7 +29,7 @@ declare
     v_allocations jsonb;
     v_stale boolean := v_terms.allowance_due;
 begin
-    if p_metrics is null or v_terms.version is null or p_hold is not null then
+    if p_metrics is null or v_terms.version is null or p_hold.reservation_id is not null then
         v_price := ducto.price_otherwise(p_metrics, p_amount, p_hold, v_terms);
     else
         v_price := ducto.price_usage(v_terms.version, v_terms.plan_key, p_metrics);

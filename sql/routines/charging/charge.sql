@@ -49,7 +49,7 @@ begin
         or (v.terms).plan_missing
     ) then
         v := ducto.decide(v, v_account, v_now);
-        if p_hold is not null then
+        if p_hold.reservation_id is not null then
             v.failure := null;
         end if;
     end if;

@@ -4,7 +4,8 @@ create or replace function ducto.check_thresholds(
     p_thresholds numeric[],
     p_balance numeric,
     p_allowance numeric,
-    p_now timestamptz
+    p_now timestamptz,
+    p_announce boolean
 )
 returns void
 language plpgsql
@@ -21,7 +22,7 @@ begin
     end if;
     update ducto.credit_accounts a set alerted_below = v_level
     where a.account_id = p_account.account_id;
-    if v_level < p_account.alerted_below or p_account.alerted_below is null then
+    if p_announce and (v_level < p_account.alerted_below or p_account.alerted_below is null) then
         perform ducto.write_event(
             p_account.account_id, p_account.account_id, 'credits.low_balance', p_now,
             jsonb_build_object(
@@ -34,6 +35,7 @@ begin
 end
 $$;
 comment on function ducto.check_thresholds(
-    ducto.credit_accounts, numeric[], numeric, numeric, timestamptz
+    ducto.credit_accounts, numeric[], numeric, numeric, timestamptz, boolean
 ) is
-    'Called with what the locked account has left, after anything that changed it.';
+    'Called with what the locked account has left, after anything that changed it; '
+    'p_announce false, after a grant: only re-arms.';

@@ -20,7 +20,9 @@ begin
         p_account_id,
         p_actor_id,
         case p_result ->> 'code'
-            when 'DU001' then 'credits.cap_reached' else 'credits.deduct_failed'
+            when 'DU001' then 'credits.cap_reached'
+            when 'DU011' then 'credits.unbilled_usage'
+            else 'credits.deduct_failed'
         end,
         ducto.now(),
         p_result - 'status' - 'hint'

@@ -30,14 +30,15 @@ begin
         idempotency_key, fingerprint, reservation_id, metadata, created_at
     ) values (
         p_account.account_id, p_actor_id, 'usage', -v.amount, v.balance - v.amount,
-        v.balance + v.allowance - v.held - v.cost + coalesce(
-            case when p_hold.status = 'settled' then p_hold.held
-            else least(p_hold.held, v.cost) end, 0
-        ), v.free,
+        v.balance + v.allowance - v.held - v.cost + case
+            when p_hold.reservation_id is null then 0
+            when p_hold.status = 'settled' then p_hold.held
+            else least(p_hold.held, v.cost)
+        end, v.free,
         v.allocations, p_metrics, v.price ->> 'model',
         coalesce(p_hold.operation, p_metrics ->> 'operation'),
         v.price -> 'breakdown', coalesce(p_hold.pricing_version, v_terms.version),
-        case when p_hold is null then v_terms.plan_key else p_hold.plan_key end, v.warnings,
+        case when p_hold.reservation_id is null then v_terms.plan_key else p_hold.plan_key end, v.warnings,
         p_idempotency_key, p_fingerprint, p_hold.reservation_id, nullif(p_metadata, '{}'), p_now
     )
     on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing

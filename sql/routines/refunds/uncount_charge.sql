@@ -31,7 +31,8 @@ begin
         (select c.low_balance_thresholds from ducto.credit_pricing_config c where c.active),
         p_refund.balance_after,
         ducto.read_allowance(p_charge.account_id),
-        p_refund.created_at
+        p_refund.created_at,
+        false
     );
 end
 $$;

@@ -8,7 +8,8 @@ import click
 
 from ducto_pg.cli.arguments import AMOUNT, open_manager
 from ducto_pg.cli.common import CliError, dsn_option, json_option
-from ducto_pg.cli.output import fields, print_json, table
+from ducto_pg.cli.output import amount as shown
+from ducto_pg.cli.output import print_json, table
 from ducto_pg.results import SpendCap
 
 CAP_TYPE = click.Choice(["daily", "weekly", "monthly"])
@@ -101,6 +102,7 @@ def check(user: str, amount: Decimal, model: str | None, dsn: str | None, as_jso
     if as_json:
         print_json(found.raw)
     else:
-        fields((name, value) for name, value in found.raw.items())
+        click.echo(f"{shown(amount)} credits {'fit' if found.allowed else 'do not fit'}.")
+        _print([SpendCap.parse(cap) for cap in found.caps])
     if not found.allowed:
         click.get_current_context().exit(1)

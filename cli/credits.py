@@ -22,8 +22,8 @@ from ducto_pg.cli.arguments import (
 )
 from ducto_pg.cli.common import dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
-from ducto_pg.cli.output import fields, print_json, table
-from ducto_pg.results import Breakdown, Charge, Grant, Hold, Quote
+from ducto_pg.cli.output import cell, fields, print_json, table
+from ducto_pg.results import Breakdown, Charge, Explanation, Grant, Hold, Quote
 
 GRANT_TYPES = ("adjustment", "purchase", "subscription", "promo", "signup_bonus")
 Params = dict[str, Any]
@@ -308,7 +308,37 @@ def explain(transaction: int, dsn: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found.raw)
         return
-    fields((name, value) for name, value in found.raw.items())
+    _print_explanation(found)
+
+
+def _print_explanation(found: Explanation) -> None:
+    metrics = ", ".join(f"{name}={cell(value)}" for name, value in found.variables.items())
+    fields(
+        [
+            ("transaction", f"{found.transaction_id} ({found.type})"),
+            ("user", found.user_id),
+            ("time", found.created_at),
+            ("usage", metrics or None),
+            ("pricing version", found.pricing_version),
+            ("plan", found.plan_key),
+            *_parts(found.breakdown),
+            ("cost", found.cost),
+            ("from allowance", found.allowance_consumed),
+            ("to the balance", found.amount),
+            ("balance after", found.balance_after),
+            ("recomputes", found.recomputes),
+        ]
+    )
+    if found.expressions:
+        click.echo()
+        table(
+            ["section", "key", "expression"],
+            [[rate["section"], rate["key"], rate["expression"]] for rate in found.expressions],
+        )
+    if found.lots:
+        click.echo()
+        headings = list(found.lots[0])
+        table(headings, [[lot.get(name) for name in headings] for lot in found.lots])
 
 
 @_command("reserve")
@@ -358,6 +388,7 @@ def _print_hold(hold: Hold, as_json: bool) -> None:
             ("amount", hold.amount),
             ("available", hold.available),
             ("expires", hold.expires_at),
+            ("state", hold.state),
         ]
     )
 
@@ -402,7 +433,8 @@ def release(reservation: Any, dsn: str | None, as_json: bool) -> None:
     if as_json:
         print_json(released.raw)
     else:
-        click.echo(f"Released {reservation}.")
+        left = shown(released.available)
+        click.echo(f"{reservation} is {released.state}; {left} credits are available.")
 
 
 @_command("renew")
@@ -475,8 +507,15 @@ def revoke(
         )
     if as_json:
         print_json(revoked.raw)
-    else:
-        fields((name, value) for name, value in revoked.raw.items())
+        return
+    fields(
+        [
+            ("transaction", str(revoked.transaction_id)),
+            ("taken from the lot", revoked.taken),
+            ("new debt", revoked.debt_added),
+            ("balance after", revoked.balance_after),
+        ]
+    )
 
 
 @_command("freeze")

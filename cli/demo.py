@@ -24,7 +24,7 @@ from ducto_pg.config_file import parse_config
 from ducto_pg.embedded import embedded_server
 from ducto_pg.manager import CreditManager
 from ducto_pg.migrate import migrate
-from ducto_pg.results import Charge, Transaction
+from ducto_pg.results import Charge
 from ducto_pg.store import PostgresStore
 
 BATCH = 100
@@ -78,7 +78,7 @@ def _play(manager: CreditManager, count: int) -> None:
     _heading("Spend by model")
     bars(_by_model(charges).items())
     _print_throughput(charges, seconds)
-    _explain(manager, charges, sample)
+    _explain(manager, charges)
     again = manager.deduct_batch(sample[:BATCH])
     taken = sum(not charge.replayed for charge in again if charge.ok)
     _heading("The same events once more")
@@ -142,27 +142,34 @@ def _print_throughput(charges: list[Charge], seconds: float) -> None:
         _say(f"{denied:,} were denied: {', '.join(reasons)}.")
 
 
-def _explain(manager: CreditManager, charges: list[Charge], sample: list[dict[str, Any]]) -> None:
+def _explain(manager: CreditManager, charges: list[Charge]) -> None:
     """The charge with the most parts, from its usage to what was taken."""
-    paid = [(c, e) for c, e in zip(charges, sample, strict=True) if c.ok and c.breakdown]
+    paid = [charge for charge in charges if charge.ok and charge.transaction_id is not None]
     if not paid:
         return
-    charge, event = max(paid, key=lambda pair: (len(_priced(pair[0])), pair[0].amount))
-    entry = _entry(manager, charge)
+    charge = max(paid, key=lambda charge: (len(_priced(charge)), charge.amount))
+    assert charge.transaction_id is not None
+    found = manager.explain(charge.transaction_id)
     _heading(f"Transaction {charge.transaction_id} explained")
     fields(
         [
-            ("customer", charge.user_id),
-            ("usage", exact_json.dumps(event["metrics"]).replace('"', "")),
-            ("pricing version", charge.pricing_version),
-            *((f"  {name}", value) for name, value in _priced(charge)),
+            ("customer", f"{found.user_id}, plan {found.plan_key}"),
+            ("usage", exact_json.dumps(found.variables).replace('"', "")),
+            *((_rate_name(rate), rate["expression"]) for rate in found.expressions),
+            *((f"cost of {name}", value) for name, value in _priced(charge)),
             ("cost", charge.cost),
             ("from the allowance", charge.allowance_consumed),
             ("from the balance", charge.amount),
             ("balance after", charge.balance_after),
-            *([("written", entry.created_at)] if entry else []),
+            ("written", found.created_at),
+            ("computed again, it is the same", found.recomputes),
         ]
     )
+
+
+def _rate_name(rate: Mapping[str, Any]) -> str:
+    plan = f", plan {rate['plan_key']}" if rate.get("plan_key") else ""
+    return f"{rate['section']}.{rate['key']}{plan}"
 
 
 def _priced(charge: Charge) -> list[tuple[str, Decimal]]:
@@ -171,14 +178,6 @@ def _priced(charge: Charge) -> list[tuple[str, Decimal]]:
         return []
     names = ("model", "tools", "search", "cache", "fixed")
     return [(name, getattr(parts, name)) for name in names if getattr(parts, name)]
-
-
-def _entry(manager: CreditManager, charge: Charge) -> Transaction | None:
-    assert charge.transaction_id is not None
-    entries = manager.list_transactions(
-        charge.user_id or "", limit=1, before=charge.transaction_id + 1
-    )
-    return entries[0] if entries else None
 
 
 def _wait(dsn: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 from ducto_pg.cli.arguments import open_manager
 from ducto_pg.cli.common import json_option
-from ducto_pg.cli.output import cell, print_json, table
+from ducto_pg.cli.output import print_json, table
 
 
 @click.command()
@@ -39,12 +39,13 @@ def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
     """
     with open_manager(dsn) as manager:
         credits = [row.raw for row in manager.sweep_expired_credits(dry_run=dry_run)]
-        holds = [] if dry_run else [row.raw for row in manager.expire_reservations()]
+        holds = 0 if dry_run else manager.expire_reservations()
     if as_json:
-        print_json({"credits": credits, "reservations": holds, "dry_run": dry_run})
+        print_json({"credits": credits, "reservations_closed": holds, "dry_run": dry_run})
         return
     if credits:
-        headings = list(credits[0])
-        table(headings, [[cell(row.get(name)) for name in headings] for row in credits])
+        table(
+            ["user", "expired", "lots"], [[c["user_id"], c["expired"], c["lots"]] for c in credits]
+        )
     verb = "would expire" if dry_run else "expired"
-    click.echo(f"{len(credits)} accounts: credits {verb}; {len(holds)} holds closed.")
+    click.echo(f"Credits of {len(credits)} accounts {verb}; {holds} holds were closed.")

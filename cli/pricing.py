@@ -289,24 +289,29 @@ def _start(since: str, end: datetime) -> datetime:
 
 def _print_what_if(rows: Sequence[RepricedModel]) -> None:
     table(
-        ["model", "charges", "cost", "would cost", "change", "%"],
+        ["model", "charges", "cost", "would cost", "change", "%", "unpriced"],
         [
             [
-                row.model or "(no model)",
+                "total" if row.model is None else row.model or "(no model)",
                 row.charges,
                 row.cost,
                 row.new_cost,
-                None if row.new_cost is None else row.new_cost - row.cost,
+                row.new_cost - row.cost,
                 _percent(row.cost, row.new_cost),
+                row.unpriced,
             ]
             for row in rows
         ],
         empty="No usage is stored in that time.",
     )
+    for row in rows:
+        if row.unpriced and row.model is not None:
+            name = row.model or "(no model)"
+            click.echo(f"Warning: {name}: {row.unpriced} unpriced: {row.first_error}", err=True)
 
 
-def _percent(before: Decimal, after: Decimal | None) -> str | None:
-    if after is None or not before:
+def _percent(before: Decimal, after: Decimal) -> str | None:
+    if not before:
         return None
     return f"{(after - before) * 100 / before:+.1f}"
 

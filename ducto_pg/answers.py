@@ -107,7 +107,6 @@ class Lease:
     @property
     def reservation_id(self) -> UUID:
         """The hold's id."""
-        assert self.hold.reservation_id is not None
         return self.hold.reservation_id
 
     def settle(

@@ -21,7 +21,6 @@ from ducto_pg.results import (
     CapCheck,
     Charge,
     ExpiredAccount,
-    ExpiredReservation,
     Explanation,
     Feature,
     Grant,
@@ -31,7 +30,6 @@ from ducto_pg.results import (
     PricingVersion,
     Quote,
     Refund,
-    Release,
     RepricedModel,
     Revocation,
     SpendCap,
@@ -110,7 +108,7 @@ class CreditManager:
     def get_available(self, user_id: str) -> Decimal:
         """What a charge could take now: balance and allowance, less what is held."""
         answer = self._store.call("ducto_get_available", p_user_id=user_id)
-        return Decimal(answer["available"] if isinstance(answer, Mapping) else answer)
+        return Decimal(answer["available"])
 
     def list_transactions(
         self,
@@ -273,7 +271,10 @@ class CreditManager:
         idempotency_key: str | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge what was really used and free the rest; `final=False` keeps the hold open."""
+        """Charge what was really used (nothing given: all of the hold) and free the rest.
+
+        `final=False` charges a part and keeps the hold open.
+        """
         params = given(
             p_reservation_id=reservation_id,
             p_metrics=metrics,
@@ -281,12 +282,13 @@ class CreditManager:
             p_final=final,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
+            p_raise=False,
         )
         return charged(self._store.call("ducto_settle", **params))
 
-    def release(self, reservation_id: UUID | str) -> Release:
+    def release(self, reservation_id: UUID | str) -> Hold:
         """Give a hold up; nothing is charged."""
-        return Release.parse(self._store.call("ducto_release", p_reservation_id=reservation_id))
+        return Hold.parse(self._store.call("ducto_release", p_reservation_id=reservation_id))
 
     def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
         """Move a hold's deadline."""
@@ -329,10 +331,10 @@ class CreditManager:
         else:
             lease.charge = self.settle(lease.reservation_id, **lease.wanted)
 
-    def expire_reservations(self) -> list[ExpiredReservation]:
+    def expire_reservations(self) -> int:
         """Close the holds whose deadline has passed (they stopped counting by themselves)."""
-        rows = self._store.rows("ducto_expire_reservations")
-        return [ExpiredReservation.parse(row) for row in rows]
+        answer = self._store.call("ducto_expire_reservations")
+        return int(answer["expired"])
 
     # Refunds and expiry ------------------------------------------------------------------------
 
@@ -362,9 +364,12 @@ class CreditManager:
 
     # Plans -------------------------------------------------------------------------------------
 
-    def set_user_plan(self, user_id: str, plan_key: str | None) -> UserPlan:
-        """Put an account on a plan; None takes it off."""
-        answer = self._store.call("ducto_set_user_plan", p_user_id=user_id, p_plan_key=plan_key)
+    def set_user_plan(
+        self, user_id: str, plan_key: str | None, *, period_anchor: datetime | None = None
+    ) -> UserPlan:
+        """Put an account on a plan; None leaves it to the pricing's default plan."""
+        params = given(p_user_id=user_id, p_period_anchor=moment(period_anchor))
+        answer = self._store.call("ducto_set_user_plan", p_plan_key=plan_key, **params)
         return UserPlan.parse(answer)
 
     def get_user_plan(self, user_id: str) -> UserPlan:
@@ -404,13 +409,13 @@ class CreditManager:
     def list_spend_caps(self, user_id: str) -> list[SpendCap]:
         """The account's caps with what their current windows have used."""
         rows = self._store.rows("ducto_list_spend_caps", p_user_id=user_id)
-        return [SpendCap.parse(row) for row in rows]
+        return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
     def remove_spend_cap(self, user_id: str, cap_type: str, *, model: str | None = None) -> bool:
         """Remove a cap; False when there was none."""
         params = given(p_user_id=user_id, p_cap_type=cap_type, p_model=model)
         answer = self._store.call("ducto_remove_spend_cap", **params)
-        return bool(answer["removed"] if isinstance(answer, Mapping) else answer)
+        return bool(answer["removed"])
 
     def check_spend_cap(
         self, user_id: str, amount: Amount | None = None, *, model: str | None = None

@@ -22,7 +22,6 @@ __all__ = [
     "CapCheck",
     "Charge",
     "ExpiredAccount",
-    "ExpiredReservation",
     "Explanation",
     "Feature",
     "Grant",
@@ -32,7 +31,6 @@ __all__ = [
     "PricingVersion",
     "Quote",
     "Refund",
-    "Release",
     "RepricedModel",
     "Result",
     "Revocation",
@@ -95,6 +93,7 @@ class Charge(Result):
     breakdown: Breakdown | None = None
     warnings: tuple[Any, ...] = ()
     replayed: bool = False
+    reservation_id: UUID | None = None
     code: str | None = None
     error: str | None = None
     message: str | None = None
@@ -110,7 +109,9 @@ class Quote(Result):
     """What a charge would do now. Nothing was written."""
 
     user_id: str | None = None
+    team_id: str | None = None
     affordable: bool = True
+    status: str = "ok"
     model: str | None = None
     cost: Decimal | None = None
     allowance_consumed: Decimal | None = None
@@ -119,6 +120,8 @@ class Quote(Result):
     available_after: Decimal | None = None
     pricing_version: int | None = None
     breakdown: Breakdown | None = None
+    allocations: tuple[Any, ...] = ()
+    caps: tuple[Any, ...] = ()
     warnings: tuple[Any, ...] = ()
     code: str | None = None
     error: str | None = None
@@ -140,13 +143,15 @@ class Grant(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation(Result):
-    """What was taken back of a grant."""
+    """What was taken back of a grant: `amount` is what was left of it (`taken`) and new debt."""
 
     transaction_id: int | None = None
     user_id: str | None = None
+    revoked_transaction_id: int | None = None
+    lot_id: int | None = None
     amount: Decimal = ZERO
-    debt: Decimal = ZERO
-    written_off: Decimal = ZERO
+    taken: Decimal = ZERO
+    debt_added: Decimal = ZERO
     balance_after: Decimal | None = None
     replayed: bool = False
 
@@ -183,7 +188,9 @@ class Transaction(Result):
     breakdown: Mapping[str, Any] | None = None
     pricing_version: int | None = None
     idempotency_key: str | None = None
+    allocations: tuple[Any, ...] = ()
     reference_id: int | None = None
+    reservation_id: UUID | None = None
     metadata: Mapping[str, Any] | None = None
     created_at: datetime
 
@@ -232,7 +239,9 @@ class Calculation(Result):
     """The price of a usage, without an account."""
 
     total: Decimal
-    model: str | Decimal | None = None
+    model: str | None = None
+    plan_key: str | None = None
+    pricing_version: int | None = None
     breakdown: Breakdown | None = None
     warnings: tuple[Any, ...] = ()
 
@@ -241,36 +250,15 @@ class Calculation(Result):
 class Hold(Result):
     """Credits set aside until settled, released, or `expires_at`."""
 
-    reservation_id: UUID | None = None
+    reservation_id: UUID
     user_id: str | None = None
     amount: Decimal = ZERO
+    held: Decimal = ZERO
+    state: str | None = None
     available: Decimal | None = None
     expires_at: datetime | None = None
     pricing_version: int | None = None
-    status: str = "ok"
     replayed: bool = False
-    code: str | None = None
-    error: str | None = None
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release(Result):
-    """A hold that was given up."""
-
-    reservation_id: UUID
-    status: str | None = None
-    released: Decimal | None = None
-    available: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpiredReservation(Result):
-    """A hold whose deadline had passed and that was closed."""
-
-    reservation_id: UUID
-    user_id: str | None = None
-    amount: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,16 +281,23 @@ class Plan(Result):
     name: str | None = None
     free_allowance: Decimal = ZERO
     period: str | None = None
+    period_anchor: str | None = None
+    rollover_max: Decimal = ZERO
     features: Mapping[str, Any] = field(default_factory=dict)
+    billing_mode: str | None = None
+    overdraft_floor: Decimal | None = None
+    max_concurrent: int | None = None
+    per_operation: Mapping[str, Any] = field(default_factory=dict)
     is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserPlan(Result):
-    """The plan an account is on, and its current period."""
+    """The plan an account is on (`assigned`, or the pricing's default), and its current period."""
 
     user_id: str
     plan_key: str | None = None
+    assigned: bool = False
     name: str | None = None
     free_allowance: Decimal | None = None
     allowance_remaining: Decimal | None = None
@@ -337,7 +332,7 @@ class SpendCap(Result):
 class CapCheck(Result):
     """Whether the caps leave room for an amount."""
 
-    allowed: bool = True
+    allowed: bool
     caps: tuple[Any, ...] = ()
 
 
@@ -345,34 +340,56 @@ class CapCheck(Result):
 class Explanation(Result):
     """A ledger entry with everything needed to recompute it."""
 
+    transaction_id: int
     recomputes: bool | None = None
-    transaction_id: int | None = None
-    expressions: Any = None
-    variables: Any = None
+    type: str | None = None
+    user_id: str | None = None
+    cost: Decimal | None = None
+    amount: Decimal | None = None
+    allowance_consumed: Decimal = ZERO
+    balance_after: Decimal | None = None
+    model: str | None = None
+    pricing_version: int | None = None
+    plan_key: str | None = None
+    expressions: tuple[Any, ...] = ()
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    breakdown: Breakdown | None = None
+    lots: tuple[Any, ...] = ()
+    refunds: tuple[Any, ...] = ()
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiredAccount(Result):
     """What a sweep booked, or would book, for one account."""
 
-    user_id: str | None = None
+    user_id: str
     expired: Decimal = ZERO
+    lots: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepricedModel(Result):
-    """What stored usage cost, and what it would have cost; model None: the total."""
+    """What stored usage cost, and what it would have cost.
+
+    `model` is None for the total and empty for usage without a model; `unpriced` charges have no
+    price in the new config and are not part of `new_cost`.
+    """
 
     model: str | None = None
     charges: int = 0
     cost: Decimal = ZERO
-    new_cost: Decimal | None = None
+    new_cost: Decimal = ZERO
+    unpriced: int = 0
+    first_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation(Result):
     """An invariant that does not hold. A healthy database has none."""
 
+    check_name: str
+    user_id: str | None = None
     detail: Any = None
 
 

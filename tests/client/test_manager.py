@@ -161,6 +161,7 @@ def test_a_hold_is_settled_when_its_block_ends() -> None:
             "p_reservation_id": UUID(HOLD),
             "p_metrics": {"model": "m", "input_tokens": 3},
             "p_idempotency_key": "k",
+            "p_raise": False,
         },
     )
 

@@ -31,6 +31,7 @@ VALUES: dict[str, Any] = {
     "metadata": {},
     "metrics": {},
     "min_balance": 0,
+    "period_anchor": datetime(2026, 1, 31, tzinfo=UTC),
     "reservation_id": HOLD,
     "start": datetime(2026, 1, 1, tzinfo=UTC),
     "write_off": True,

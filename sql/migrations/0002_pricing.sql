@@ -59,6 +59,7 @@ create table ducto.credit_rates (
     code integer[] not null,
     constants numeric[] not null,
     names text[] not null,
+    plain_scale smallint,
     primary key (version, plan_key, section, key)
 );
 comment on table ducto.credit_rates is
@@ -69,6 +70,9 @@ comment on column ducto.credit_rates.key is
     'Model, tool, job or entry name. Collation C: a prefix sorts right before what it begins.';
 comment on column ducto.credit_rates.code is
     'The program: pairs of an opcode and its argument.';
+comment on column ducto.credit_rates.plain_scale is
+    'The scale of the price, where nothing but this rate prices a usage of standard metrics, rounded '
+    'half up; null: see the version.';
 
 create table ducto.credit_plans (
     version integer not null

@@ -28,12 +28,13 @@ VERSION_PLAN = plpy.prepare(
     ["integer"],
 )
 RATE_PLAN = plpy.prepare(
-    "select r.code, r.constants, r.names from ducto.credit_rates r"
+    "select r.key, r.code, r.constants, r.names from ducto.credit_rates r"
     " where r.version = $1 and r.plan_key = $2 and r.section = $3 and r.key = $4",
     ["integer", "text", "text", "text"],
 )
 PREFIX_PLAN = plpy.prepare(
-    "select ducto.longest_prefix($1, $2, $3, $4) as key",
+    "select r.key, r.code, r.constants, r.names from ducto.longest_prefix($1, $2, $3, $4) r"
+    " where r.key is not null",
     ["integer", "text", "text", "text"],
 )
 SECTION_PLAN = plpy.prepare(
@@ -41,6 +42,11 @@ SECTION_PLAN = plpy.prepare(
     " where r.version = $1 and r.plan_key = $2 and r.section = $3 order by r.key",
     ["integer", "text", "text"],
 )
+
+
+def make_rates(rows):
+    """Keys with their programs, ready to run."""
+    return [(row["key"], Program(row["code"], row["constants"], row["names"])) for row in rows]
 
 
 class StoredRates:
@@ -52,19 +58,16 @@ class StoredRates:
     def find(self, plan_key, section, key):
         """The rate of exactly this key."""
         rows = plpy.execute(RATE_PLAN, [self.version, plan_key, section, key], 1)
-        if not rows:
-            return None
-        return Program(rows[0]["code"], rows[0]["constants"], rows[0]["names"])
+        return make_rates(rows)[0][1] if rows else None
 
     def longest_prefix(self, plan_key, section, name):
         """The rate with the longest key that `name` starts with, the default left out."""
-        key = plpy.execute(PREFIX_PLAN, [self.version, plan_key, section, name])[0]["key"]
-        return None if key is None else (key, self.find(plan_key, section, key))
+        rows = plpy.execute(PREFIX_PLAN, [self.version, plan_key, section, name], 1)
+        return make_rates(rows)[0] if rows else None
 
     def section(self, plan_key, section):
         """All rates of a section."""
-        rows = plpy.execute(SECTION_PLAN, [self.version, plan_key, section])
-        return [(row["key"], Program(row["code"], row["constants"], row["names"])) for row in rows]
+        return make_rates(plpy.execute(SECTION_PLAN, [self.version, plan_key, section]))
 
 
 class StoredVersion:

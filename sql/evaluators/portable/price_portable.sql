@@ -1,6 +1,6 @@
--- The portable evaluator: prices a usage with stored programs, without PL/Python. What is common
--- (whole numbers, a model with a price of its own) takes the shortest way: two index probes, one
--- run of the machine. A refusal is the one the other evaluator returns for the same usage.
+-- The portable evaluator: prices a usage with stored programs, without PL/Python. Here is the short
+-- way, for what most usages are: whole numbers of standard metrics, a model that has a price, and
+-- nothing else to price. Everything else, and every refusal, is ducto.price_in_full's.
 create or replace function ducto.price_portable(
     p_version integer,
     p_plan_key text,
@@ -13,64 +13,47 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_pricing record;
-    v_plan_keys text[];
-    v_model text;
     v_numbers jsonb;
-    v_usage jsonb;
     v_rate record;
-    v_job ducto.credit_rates;
-    v_run record;
-    v_total numeric := 0::numeric;
-    v_others record;
-    v_breakdown text;
-    v_warnings text := '[]';
+    v_price numeric;
+    v_cost numeric;
 begin
-    select c.scale, c.rounding, c.metric_names, c.summed_sections, c.override_plans
-    into v_pricing
-    from ducto.credit_pricing_config c where c.version = p_version;
-    if not found then
-        return jsonb_build_object(
-            'code', 'DU020', 'detail', jsonb_build_object('version', p_version)
-        );
-    end if;
-    v_plan_keys := case when p_plan_key = any (v_pricing.override_plans)
-        then array[p_plan_key, ''] else '{""}' end;
-    if jsonb_typeof(p_metrics -> 'model') = 'string' then
-        v_model := p_metrics ->> 'model';
-        v_numbers := p_metrics - '{model}'::text[];
-    end if;
-    if v_numbers is null or length(v_model) not between 1 and 200
-        or v_numbers - v_pricing.metric_names <> '{}'
-        or v_numbers ? 'tool_calls' or v_numbers::text like '%.%'
-        or v_numbers @? 'strict $.* ? (!(@ >= 0 && @ <= 100000000000000000000000000)
-            || (@ >= 0) is unknown)'
-        or cardinality(v_pricing.metric_names) > 60
-    then
-        v_usage := ducto.read_usage(p_metrics, v_pricing.metric_names);
-        if v_usage ? 'code' then
-            return v_usage;
-        end if;
-        v_numbers := v_usage -> 'numbers';
-    end if;
-    select r.key, r.code, r.constants, r.names into v_rate
+    select r.plain_scale, r.code, r.constants, r.names into v_rate
     from ducto.credit_rates r
-    where r.version = p_version and r.plan_key = v_plan_keys[1] and r.section = 'models'
-        and r.key = v_model;
+    where r.version = p_version and r.plan_key = '' and r.section = 'models'
+        and r.key = p_metrics ->> 'model';
     if not found then
-        v_rate := ducto.find_rate(p_version, v_plan_keys, 'models', v_model, true);
+        -- Mostly the key right below is the prefix that ducto.longest_prefix would find.
+        select
+            case when starts_with(p_metrics ->> 'model', r.key) then r.plain_scale end
+                as plain_scale,
+            r.code, r.constants, r.names
+        into v_rate
+        from ducto.credit_rates r
+        where r.version = p_version and r.plan_key = '' and r.section = 'models'
+            and r.key < p_metrics ->> 'model' and r.key <> '_default'
+            and length(p_metrics ->> 'model') <= 200
+        order by r.key desc
+        limit 1;
     end if;
-    if v_rate.code is null and (v_model is not null or ducto.needs_model(v_usage)) then
-        return ducto.model_error(p_version, v_model);
-    elsif v_usage -> 'job_name' <> 'null' then
-        v_job := ducto.find_rate(p_version, v_plan_keys, 'fixed', v_usage ->> 'job_name', false);
-        if v_job.version is null then
-            return ducto.job_error(p_version, v_plan_keys, v_usage ->> 'job_name');
-        end if;
+    if v_rate.plain_scale is null or jsonb_typeof(p_metrics -> 'model') <> 'string' then
+        return ducto.price_in_full(p_version, p_plan_key, p_metrics);
     end if;
-    -- Sums of one to three products of a metric and a constant, which is what most models cost,
-    -- need no machine: nothing in them is negative, so only the sum can be too large.
-    v_total := case v_rate.code
+    v_numbers := p_metrics - 'model'::text;
+    if v_numbers::text like '%.%'
+        or v_numbers - '{
+            input_tokens,output_tokens,total_tokens,cached_tokens,cache_read_tokens,
+            cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,search_calls,
+            search_queries,search_results,requests
+        }'::text[] <> '{}'
+        or v_numbers @? 'strict $.* ? (@.type() != "number" || @ < 0
+            || @ > 100000000000000000000000000)'
+    then
+        return ducto.price_in_full(p_version, p_plan_key, p_metrics);
+    end if;
+    -- A sum of products of a metric and a constant needs no machine: none of them is negative, so
+    -- that only the sum can be too large.
+    v_price := case v_rate.code
         when '{2,1,1,1,5,0}' then
             coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
         when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0}' then
@@ -80,41 +63,18 @@ begin
             coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
             + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
             + coalesce((v_numbers -> v_rate.names[3])::numeric, 0) * v_rate.constants[3]
-        end;
-    if v_total is null or v_total > 1e26 then
-        v_run := ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers);
-        if v_run.error is not null then
-            return ducto.evaluation_error('models', v_rate.key, v_run.error);
-        end if;
-        v_total := v_run.value;
+        else (
+            ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers)
+        ).value end;
+    v_cost := round(v_price, v_rate.plain_scale);
+    if v_price between 0 and 1e26 and v_cost < 1e26 then
+        return concat(
+            '{"model":', p_metrics -> 'model', ',"warnings":[],"cost":', trim_scale(v_cost),
+            ',"breakdown":{"tools":0,"search":0,"cache":0,"fixed":0,"model":',
+            trim_scale(v_price), ',"total":', trim_scale(v_cost), '}}'
+        )::jsonb;
     end if;
-    v_breakdown := concat('{"model":', trim_scale(v_total));
-    if v_usage is null and v_pricing.summed_sections = '{}' then
-        v_breakdown := v_breakdown || ',"tools":0,"search":0,"cache":0,"fixed":0,"total":';
-    else
-        v_others := ducto.price_others(
-            p_version, v_plan_keys, v_pricing.summed_sections,
-            coalesce(v_usage, jsonb_build_object('numbers', v_numbers)), v_job
-        );
-        if v_others.error is not null then
-            return v_others.error;
-        end if;
-        v_total := v_total + v_others.total;
-        v_breakdown := v_breakdown || v_others.parts;
-        v_warnings := v_others.warnings::text;
-    end if;
-    v_total := case when v_total <= 0 then 0
-        when v_pricing.rounding = 'half_up' then round(v_total, v_pricing.scale)
-        else ducto.round_total(v_total, v_pricing.scale, v_pricing.rounding) end;
-    if v_total >= 1e26 then
-        return ducto.evaluation_error('total', 'total', 'overflow');
-    end if;
-    return concat(
-        '{"cost":', trim_scale(v_total),
-        ',"model":', coalesce(p_metrics -> 'model', 'null'),
-        ',"breakdown":', v_breakdown, trim_scale(v_total),
-        '},"warnings":', v_warnings, '}'
-    )::jsonb;
+    return ducto.price_in_full(p_version, p_plan_key, p_metrics);
 end
 $$;
 comment on function ducto.price_portable(integer, text, jsonb) is

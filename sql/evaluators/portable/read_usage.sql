@@ -23,7 +23,7 @@ begin
         );
     elsif jsonb_typeof(p_metrics) is distinct from 'object' then
         return ducto.metric_error('metrics', 'the metrics must be a JSON object');
-    elsif (select count(*) > 64 from jsonb_object_keys(p_metrics)) then
+    elsif v_bytes > 400 and (select count(*) > 64 from jsonb_object_keys(p_metrics)) then
         return ducto.metric_error('metrics', 'more than 64 metrics');
     end if;
     for v_name, v_value in select e.key, e.value from jsonb_each(p_metrics) e loop
@@ -34,6 +34,8 @@ begin
                 return v_calls;
             end if;
         elsif v_name = any (p_names) then
+            continue when jsonb_typeof(v_value) = 'number' and v_value::numeric >= 0
+                and v_value::numeric <= 1e26 and scale(v_value::numeric) <= 40;
             v_problem := ducto.number_problem(v_name, v_value);
         elsif v_name in ('model', 'operation', 'job_name') then
             v_problem := ducto.text_problem(v_name, v_value);

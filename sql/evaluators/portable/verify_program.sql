@@ -46,8 +46,8 @@ begin
     select coalesce(c.value #>> '{}', 'null') into v_bad
     from jsonb_array_elements(v_constants) c
     where jsonb_typeof(c.value) <> 'string'
-        or c.value #>> '{}' !~ '^-?[0-9]{1,27}([.][0-9]{1,40})?$'
-        or abs((c.value #>> '{}')::numeric) > 1e26
+        or c.value #>> '{}' !~ '^[0-9]{1,27}([.][0-9]{1,40})?$'
+        or (c.value #>> '{}')::numeric > 1e26
     limit 1;
     if found then
         return format('bad constant ''%s''', left(v_bad, 100));

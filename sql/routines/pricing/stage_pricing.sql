@@ -14,6 +14,8 @@ volatile
 security invoker
 set search_path = ''
 as $$
+declare
+    v_plain_scale smallint;
 begin
     insert into ducto.credit_pricing_config (
         version, label, config, active, scale, rounding, min_balance, metric_names,
@@ -44,8 +46,12 @@ begin
         coalesce((p_config -> 'signup_bonus')::numeric, 0),
         ducto.now();
     perform ducto.stage_plans(p_version, p_config);
+    select c.scale into v_plain_scale
+    from ducto.credit_pricing_config c
+    where c.version = p_version and c.rounding = 'half_up' and c.summed_sections = '{}'
+        and c.override_plans = '{}';
     insert into ducto.credit_rates (
-        version, plan_key, section, key, expression, code, constants, names
+        version, plan_key, section, key, expression, code, constants, names, plain_scale
     )
     select
         p_version, r.plan_key, r.section, r.key, r.expression,
@@ -53,7 +59,8 @@ begin
         array(
             select c.value::numeric from jsonb_array_elements_text(p.value -> 'constants') c
         ),
-        array(select n.value from jsonb_array_elements_text(p.value -> 'names') n)
+        array(select n.value from jsonb_array_elements_text(p.value -> 'names') n),
+        case when r.section = 'models' then v_plain_scale end
     from ducto.config_rates(p_config) r
     left join jsonb_each(p_programs) p on p.key = r.expression;
 end

@@ -12,6 +12,7 @@ from typing import LiteralString
 import pytest
 
 from ducto_pg.manifest import sql_root
+from ducto_pg.migrate import migrate
 from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
 from tests.support.server import Server
@@ -367,22 +368,26 @@ def test_a_role_with_a_group_works_through_the_api(db: Connection, stranger: str
 
 
 @pytest.fixture
-def supabase(cluster: Server, make_db: MakeDb) -> Iterator[Connection]:
+def supabase(make_db: MakeDb) -> Iterator[Connection]:
     """A database on a cluster with Supabase's roles, migrated once more with them there."""
     roles = ("anon", "authenticated", "service_role")
     with open_connection(make_db()) as connection:
         for role in roles:
             connection.execute(f"create role {role} nologin noinherit".encode())
-            # What a hosted project does: every new function is everybody's.
-            connection.execute(f"grant all on all functions in schema public to {role}".encode())
-            connection.execute(f"grant all on all tables in schema ducto to {role}".encode())
-        from ducto_pg.migrate import migrate
-
-        migrate(connection)
-        yield connection
-        for role in roles:
-            connection.execute(f"drop owned by {role}".encode())
-            connection.execute(f"drop role {role}".encode())
+        try:
+            for role in roles:
+                # What a hosted project does: every new object of a schema is everybody's.
+                connection.execute(
+                    f"grant all on all functions in schema public to {role}".encode()
+                )
+                connection.execute(f"grant all on all tables in schema ducto to {role}".encode())
+            migrate(connection)
+            yield connection
+        finally:
+            connection.execute("reset role")
+            for role in roles:
+                connection.execute(f"drop owned by {role}".encode())
+                connection.execute(f"drop role {role}".encode())
 
 
 def test_on_supabase_only_the_service_role_gets_more_than_self_service(

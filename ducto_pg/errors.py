@@ -132,7 +132,10 @@ class InsufficientCredits(DuctoError):
     code = "DU002"
     name = "insufficient_credits"
     http_status = 402
-    default_message = "{user_id} has {available} credits available and needs {required}."
+    default_message = (
+        "{user_id} has {available} credits available and needs {required}; the balance may not "
+        "fall below {floor}."
+    )
     default_hint = "Add credits with ducto_add_credits, or release holds that are no longer needed."
 
 

@@ -123,7 +123,6 @@ def balance(user: str, dsn: str | None, as_json: bool) -> None:
 @metrics_options
 @click.option("--amount", type=AMOUNT, help="An amount priced elsewhere.")
 @click.option("--job", help="A job with a fixed price.")
-@click.option("--team", help="Charge the team's pool for this user's usage.")
 @key_option
 @metadata_option
 def deduct(
@@ -132,7 +131,6 @@ def deduct(
     metric_pairs: tuple[str, ...],
     amount: Decimal | None,
     job: str | None,
-    team: str | None,
     idempotency_key: str | None,
     metadata_text: str | None,
     dsn: str | None,
@@ -142,16 +140,12 @@ def deduct(
     metrics = usage(metrics_text, metric_pairs)
     if sum(given is not None for given in (metrics, amount, job)) != 1:
         raise click.UsageError("give one of --metric/--metrics, --amount and --job")
-    if team and metrics is None:
-        raise click.UsageError("--team needs --metric or --metrics")
     params: Params = {
         "idempotency_key": idempotency_key,
         "metadata": json_object(metadata_text, "--metadata"),
     }
     with open_manager(dsn) as manager:
-        if team and metrics is not None:
-            charge = manager.deduct_team(team, user, metrics, **params)
-        elif metrics is not None:
+        if metrics is not None:
             charge = manager.deduct(user, metrics, **params)
         elif amount is not None:
             charge = manager.deduct_amount(user, amount, **params)
@@ -260,12 +254,10 @@ def lots(user: str, dsn: str | None, as_json: bool) -> None:
 @_command("quote")
 @click.argument("user")
 @metrics_options
-@click.option("--team", help="Quote against the team's pool.")
 def quote(
     user: str,
     metrics_text: str | None,
     metric_pairs: tuple[str, ...],
-    team: str | None,
     dsn: str | None,
     as_json: bool,
 ) -> None:
@@ -274,7 +266,7 @@ def quote(
     if metrics is None:
         raise click.UsageError("give --metric or --metrics")
     with open_manager(dsn) as manager:
-        found = manager.quote(user, metrics, team_id=team)
+        found = manager.quote(user, metrics)
     _print_quote(found, as_json)
     if not found.affordable:
         click.get_current_context().exit(1)

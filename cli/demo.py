@@ -28,12 +28,12 @@ from ducto_pg.results import Charge
 from ducto_pg.store import PostgresStore
 
 BATCH = 100
-GRANT = Decimal(25_000)
+GRANT = Decimal(60_000)
 
 
 @click.command()
 @click.option(
-    "--events", "count", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True,
+    "--events", "count", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True,
     help="How many usage events to replay.",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Print the DSN at the end and wait for Ctrl-C.")

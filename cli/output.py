@@ -30,7 +30,7 @@ def amount(value: Decimal | int | None) -> str:
     return f"{sign}{int(whole):,}{point}{fraction}"
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, width: int | None = CELL_WIDTH_MAX) -> str:
     """One table cell: `-` for nothing, one line, and never wider than is readable."""
     if value is None:
         return "-"
@@ -43,7 +43,7 @@ def cell(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         value = exact_json.dumps(value) if value else "-"
     text = " ".join(str(value).split())
-    return text if len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str = "") -> None:
@@ -77,7 +77,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
     """Print `name  value` lines, the values in one column."""
-    items = [(name, cell(value)) for name, value in pairs]
+    items = [(name, cell(value, None)) for name, value in pairs]
     width = max((len(name) for name, _ in items), default=0)
     for name, value in items:
         click.echo(f"{name.ljust(width)}  {value}")

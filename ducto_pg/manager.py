@@ -191,26 +191,6 @@ class CreditManager:
         )
         return charged(self._store.call("ducto_deduct_amount", **params))
 
-    def deduct_team(
-        self,
-        team_id: str,
-        user_id: str,
-        metrics: Json,
-        *,
-        idempotency_key: str | None = None,
-        metadata: Json | None = None,
-    ) -> Charge:
-        """Charge a member's usage to the team's pool."""
-        params = given(
-            p_team_id=team_id,
-            p_user_id=user_id,
-            p_metrics=metrics,
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
-        )
-        return charged(self._store.call("ducto_deduct_team", **params))
-
     def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
         """Charge many usages in one call; one result each, in order, none of them raised.
 

@@ -71,7 +71,7 @@ def test_a_command_line_that_makes_no_sense(run: Run, arguments: list[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--amount", "5"], "Error: ann has 0 credits available and needs 5. [DU002]"),
+        (["--amount", "5"], "Error: ann has 0 credits available and needs 5; the balance"),
         (["--amount", "-5"], "[DU017]"),
         (["-m", "model=none"], "[DU004]"),
         (["-m", "model=gpt-4", "-m", "input_tokens=NaN"], "[DU017]"),

@@ -48,29 +48,31 @@ def test_the_demo_shows_balances_spend_throughput_and_an_explained_charge() -> N
 
 
 def test_nothing_is_left_behind() -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*PROGRAM, "demo", "--events", "50", "--keep"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    dsn = ""
-    for line in process.stdout:
-        found = re.match(r"export DATABASE_URL='(.*)'", line)
-        if found:
-            dsn = found.group(1)
-        if "Ctrl-C" in line:
-            break
-    with psycopg.connect(dsn) as connection:
-        row = connection.execute("select public.ducto_version() ->> 'pricing_version'").fetchone()
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "Ctrl-C" in line:
+                break
+        found = re.search(r"^export DATABASE_URL='(.*)'$", said, re.MULTILINE)
+        assert found, said
+        with psycopg.connect(found.group(1)) as connection:
+            row = connection.execute(
+                "select public.ducto_version() ->> 'pricing_version'"
+            ).fetchone()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[0]
     assert row == ("1",)
-    process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=30)[0]
     assert process.returncode == 0
     assert "Gone." in rest
-    folder = psycopg.conninfo.conninfo_to_dict(dsn)["host"]
+    folder = psycopg.conninfo.conninfo_to_dict(found.group(1))["host"]
     assert not Path(str(folder)).exists()
 
 

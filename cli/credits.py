@@ -84,7 +84,7 @@ def add(
 
 def _print_grant(grant: Grant, as_json: bool) -> None:
     if as_json:
-        print_json(grant)
+        print_json(grant.raw)
         return
     verb = "Already added" if grant.replayed else ("Added" if grant.amount >= 0 else "Took")
     lapse = f", until {grant.expires_at:%Y-%m-%d %H:%M %Z}" if grant.expires_at else ""
@@ -101,7 +101,7 @@ def balance(user: str, dsn: str | None, as_json: bool) -> None:
     with open_manager(dsn) as manager:
         found = manager.get_balance(user)
     if as_json:
-        print_json(found)
+        print_json(found.raw)
         return
     fields(
         [
@@ -157,7 +157,7 @@ def deduct(
 def print_charge(charge: Charge, as_json: bool) -> None:
     """A charge, for people or programs."""
     if as_json:
-        print_json(charge)
+        print_json(charge.raw)
         return
     again = " (already charged before)" if charge.replayed else ""
     fields(
@@ -186,10 +186,10 @@ def _parts(breakdown: Breakdown | None) -> list[tuple[str, Decimal]]:
 
 def _print_warnings(warnings: tuple[Any, ...]) -> None:
     for warning in warnings:
-        text = warning.get("message") or warning.get("code") if isinstance(warning, dict) else None
-        details = {k: v for k, v in warning.items() if k not in ("message", "code")} if text else {}
-        extra = " ".join(f"{key}={value}" for key, value in details.items())
-        click.echo(f"Warning: {text or warning} {extra}".rstrip(), err=True)
+        facts = {k: v for k, v in warning.items() if k not in ("message", "code", "user_id")}
+        details = ", ".join(f"{key} {cell(value)}" for key, value in facts.items() if value)
+        text = str(warning.get("message") or warning.get("code")).replace("_", " ")
+        click.echo(f"Warning: {text}{f': {details}' if details else ''}", err=True)
 
 
 @_command("transactions")
@@ -204,7 +204,7 @@ def transactions(
     with open_manager(dsn) as manager:
         entries = manager.list_transactions(user, limit=limit, before=before, type=kind)
     if as_json:
-        print_json(entries)
+        print_json([entry.raw for entry in entries])
         return
     table(
         ["id", "time", "type", "model", "amount", "allowance", "balance after"],
@@ -231,7 +231,7 @@ def lots(user: str, dsn: str | None, as_json: bool) -> None:
     with open_manager(dsn) as manager:
         found = manager.list_lots(user)
     if as_json:
-        print_json(found)
+        print_json([lot.raw for lot in found])
         return
     table(
         ["lot", "kind", "amount", "remaining", "priority", "expires", "status"],
@@ -276,16 +276,19 @@ def _print_quote(found: Quote, as_json: bool) -> None:
     if as_json:
         print_json(found.raw)
         return
+    consequences = [
+        ("from allowance", found.allowance_consumed),
+        ("from balance", found.amount),
+        ("balance after", found.balance_after),
+    ]
     fields(
         [
             ("affordable", found.affordable),
-            *([("reason", found.message or found.error)] if not found.affordable else []),
+            *([] if found.affordable else [("reason", found.message or found.error)]),
             ("model", found.model),
             ("cost", found.cost),
-            ("from allowance", found.allowance_consumed),
-            ("from balance", found.amount),
-            ("balance after", found.balance_after),
             *_parts(found.breakdown),
+            *(consequences if found.affordable else []),
         ]
     )
     _print_warnings(found.warnings)
@@ -372,7 +375,7 @@ def reserve(
 
 def _print_hold(hold: Hold, as_json: bool) -> None:
     if as_json:
-        print_json(hold)
+        print_json(hold.raw)
         return
     fields(
         [
@@ -464,7 +467,7 @@ def refund(
             metadata=json_object(metadata_text, "--metadata"),
         )
     if as_json:
-        print_json(given_back)
+        print_json(given_back.raw)
         return
     fields(
         [

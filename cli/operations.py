@@ -47,5 +47,7 @@ def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
         table(
             ["user", "expired", "lots"], [[c["user_id"], c["expired"], c["lots"]] for c in credits]
         )
-    verb = "would expire" if dry_run else "expired"
-    click.echo(f"Credits of {len(credits)} accounts {verb}; {holds} holds were closed.")
+    if dry_run:
+        click.echo(f"Credits of {len(credits)} accounts would expire.")
+    else:
+        click.echo(f"Credits of {len(credits)} accounts expired; {holds} holds were closed.")

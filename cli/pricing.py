@@ -288,6 +288,9 @@ def _start(since: str, end: datetime) -> datetime:
 
 
 def _print_what_if(rows: Sequence[RepricedModel]) -> None:
+    if not any(row.charges for row in rows):
+        click.echo("No usage is stored in that time.")
+        return
     table(
         ["model", "charges", "cost", "would cost", "change", "%", "unpriced"],
         [
@@ -302,7 +305,6 @@ def _print_what_if(rows: Sequence[RepricedModel]) -> None:
             ]
             for row in rows
         ],
-        empty="No usage is stored in that time.",
     )
     for row in rows:
         if row.unpriced and row.model is not None:

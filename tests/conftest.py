@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from ducto_pg.embedded import EmbeddedError
 from ducto_pg.script import Evaluator
 from tests.support.databases import Connection, Databases, open_connection
+from tests.support.ledger import Ledger
 from tests.support.server import NoServer, Rung, Server, find_rung
 
 # A slow machine is no reason to fail; `make fuzz` asks for far more of the same.
@@ -113,6 +114,25 @@ def both(request: pytest.FixtureRequest, make_db: MakeDb) -> Iterator[Connection
     """As `db`, the test running once with each evaluator."""
     with open_connection(make_db(request.param)) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def ledger_connection(databases: Databases) -> Iterator[Connection]:
+    """The connection behind `ledger`, to a database that all of its tests share."""
+    dsn = databases.create("plpython")
+    with open_connection(dsn) as connection:
+        yield connection
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def ledger(ledger_connection: Connection) -> Iterator[Ledger]:
+    """An empty ledger in a transaction that is rolled back; the books must balance at the end."""
+    with ledger_connection.transaction(force_rollback=True):
+        ledger = Ledger(ledger_connection)
+        yield ledger
+        assert ledger.violations() == []
+    ledger_connection.execute("reset all")
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ as $$
 declare
     v_account ducto.credit_accounts;
     v_now timestamptz;
-    v_key text := p_idempotency_key;
     v_fingerprint bytea;
     v_entry ducto.credit_transactions;
     v_failure jsonb := ducto.check_grant(
@@ -28,34 +27,32 @@ begin
         perform ducto.raise_error('DU017', v_failure);
     end if;
     v_account := ducto.lock_account(p_user_id);
-    if p_type = 'signup_bonus' then
-        v_key := coalesce(p_idempotency_key, 'signup_bonus');
-    end if;
-    if v_key is not null then
+    if p_idempotency_key is not null then
         v_fingerprint := sha256(convert_to(
             array['add_credits', p_user_id, p_type, trim_scale(p_amount)::text]::text, 'UTF8'
         ));
-        select t.* into v_entry from ducto.credit_transactions t
-        where t.account_id = p_user_id and t.idempotency_key = v_key;
-        if found then
-            v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
-            if v_failure is not null then
-                perform ducto.raise_error('DU007', v_failure);
-            end if;
-            return ducto.grant_result(v_entry, true);
-        end if;
+    end if;
+    v_entry := ducto.find_grant(
+        p_user_id, p_amount, p_type, p_idempotency_key, v_fingerprint
+    );
+    if v_entry.id is not null then
+        return ducto.grant_result(v_entry, true);
     end if;
 
     v_now := ducto.now();
     v_account := ducto.bring_up_to_date(v_account, v_now);
     if p_amount < 0 then
         v_entry := ducto.take_back(
-            v_account, v_now, -p_amount, v_key, v_fingerprint, p_metadata
+            v_account, v_now, -p_amount, p_idempotency_key, v_fingerprint, p_metadata
         );
+    elsif ducto.read_balance(p_user_id) + p_amount >= 1e26 then
+        perform ducto.raise_error('DU017', ducto.invalid(
+            'p_amount', 'The balance would reach 10^26, more than can be stored.'
+        ));
     else
         v_entry := ducto.grant_credits(
             v_account, v_now, p_amount, p_type, p_category, p_expires_at, p_priority,
-            v_key, v_fingerprint, p_metadata
+            p_idempotency_key, v_fingerprint, p_metadata
         );
     end if;
     return ducto.grant_result(v_entry, false);

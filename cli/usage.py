@@ -156,10 +156,11 @@ def import_(
             isolate=(InvalidArgument, psycopg.DataError),
         )
         reader = _Reader(stream, form or form_of(Path(file)), importer)
-        complete = _run(reader, refused, as_json)
-    _report(importer.summary, refused, time.monotonic() - started, as_json)
-    if complete is not None:
-        raise complete
+        cut_short = _run(reader, refused, as_json)
+    if importer.summary.rows or cut_short is None:
+        _report(importer.summary, refused, time.monotonic() - started, as_json)
+    if cut_short is not None:
+        raise cut_short
     if refused.count:
         click.get_current_context().exit(EXIT_REJECTED)
 

@@ -37,7 +37,8 @@ KEY_LENGTH_MAX = 255
 SOURCE_LENGTH_MAX = 150
 VALUE_MAX = Decimal(10) ** 26
 FRACTION_DIGITS_MAX = 40
-LINE_LENGTH_MAX = 1_000_000
+LINE_LENGTH_MAX = 262_144
+DEPTH_MAX = 32
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
 
 
@@ -105,10 +106,12 @@ class _Lines:
         self.number += 1
         if len(data) > LINE_LENGTH_MAX:
             self.damaged = True
-            while data and not data.endswith(b"\n"):
-                data = self._stream.readline(LINE_LENGTH_MAX)
-                self._advance(len(data))
-            data = b"\n"
+            # What stands in for the line opens no quotation that would swallow the next ones.
+            shown, rest = data[:200].replace(b'"', b"'"), data
+            while rest and not rest.endswith(b"\n"):
+                rest = self._stream.readline(LINE_LENGTH_MAX)
+                self._advance(len(rest))
+            data = shown + b"\n"
         if self.number == 1:
             data = data.removeprefix(b"\xef\xbb\xbf")
         try:
@@ -280,8 +283,10 @@ def _metric(metric: str, column: str, values: Mapping[str, Any]) -> Any:
     return Decimal(text)
 
 
-def _check(value: Any) -> None:
+def _check(value: Any, depth: int = 0) -> None:
     """Refuse what no database could store; what a usage may contain the database decides."""
+    if depth > DEPTH_MAX:
+        raise ValueError(f"values nested deeper than {DEPTH_MAX} levels")
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError("a text with a null character")
@@ -293,11 +298,11 @@ def _check(value: Any) -> None:
         _check_number(Decimal(value))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            _check(key)
-            _check(item)
+            _check(key, depth + 1)
+            _check(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check(item)
+            _check(item, depth + 1)
 
 
 def _check_number(number: Decimal) -> None:

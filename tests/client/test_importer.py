@@ -171,6 +171,42 @@ def test_text_no_database_can_hold_is_refused() -> None:
     ]
 
 
+def test_nesting_and_length_are_bounded() -> None:
+    deep = '{"metrics": {"tool_calls": ' + "[" * 100 + "]" * 100 + "}}\n"
+    long = '{"metrics": {"model": "' + "x" * 300_000 + '"}}\n'
+    good = '{"metrics": {"input_tokens": 1}}\n'
+    summary, rejects = run(deep + long + good, Bank(), "jsonl", columns={})
+    assert (summary.charged, [r.line for r in rejects]) == (1, [1, 2])
+    assert rejects[0].reason == "values nested deeper than 32 levels"
+    assert "far too long" in rejects[1].reason
+
+
+def test_a_far_too_long_csv_row_is_refused_alone() -> None:
+    summary, rejects = run('In,N\n1,"' + "x" * 300_000 + '"\n2,y\n', Bank())
+    assert (summary.charged, [r.line for r in rejects]) == (1, [2])
+
+
+def test_json_lines_use_the_metrics_object_or_what_is_named_like_a_metric() -> None:
+    text = (
+        '{"metrics": {"any": 1}, "input_tokens": 2}\n{"input_tokens": 2, "at": "noon"}\n{"at": 1}\n'
+    )
+    bank = Bank()
+    _, rejects = run(text, bank, "jsonl", columns={}, known=frozenset({"input_tokens"}))
+    assert [charge["metrics"] for charge in bank.keys.values()] == [
+        {"any": 1},
+        {"input_tokens": 2},
+    ]
+    assert [r.reason for r in rejects] == ["no usage in the row"]
+
+
+def test_rows_may_all_be_the_same_constant_usage() -> None:
+    bank = Bank()
+    summary, _ = run("at\nnoon\nnight\n", bank, columns={}, constants={"requests": 1})
+    assert (summary.charged, summary.rejected) == (2, 0)
+    _, rejects = run("at\nnoon\n", bank, columns={}, constants={"model": "a"})
+    assert [r.reason for r in rejects] == ["no usage in the row"]
+
+
 def test_a_missing_user_is_refused() -> None:
     _, rejects = run("In,Who\n1, \n", Bank(), user_column="Who")
     assert [r.reason for r in rejects] == ["no user in Who"]

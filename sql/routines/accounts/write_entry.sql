@@ -19,6 +19,8 @@ volatile
 security invoker
 set search_path = ''
 as $$
+    -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
+    update ducto.credit_accounts a set debt = a.debt where a.account_id = p_account_id;
     insert into ducto.credit_transactions (
         account_id, actor_id, type, amount, balance_after, allowance_consumed, allocations,
         idempotency_key, fingerprint, metadata, reference_id, model, created_at

@@ -44,7 +44,7 @@ begin
         spent = excluded.spent
     returning * into v_cap;
     update ducto.credit_accounts a set has_caps = true
-    where a.account_id = p_user_id and not a.has_caps;
+    where a.account_id = p_user_id;
     return ducto.cap_state(v_cap, v_now);
 end
 $$;

@@ -19,6 +19,7 @@ begin
         order by a.account_id
         for no key update skip locked
     loop
+        perform ducto.lock_account(v_account_id);
         v_count := v_count + ducto.close_lapsed_holds(v_account_id, ducto.now());
     end loop;
     return jsonb_build_object('expired', v_count);

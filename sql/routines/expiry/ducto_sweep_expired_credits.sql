@@ -27,8 +27,9 @@ begin
         order by a.account_id
         for no key update skip locked
     loop
+        perform ducto.lock_account(v_account_id);
         select v_account_id, b.expired, b.lots into user_id, expired, lots
-        from ducto.book_expiry(v_account_id, v_now) b;
+        from ducto.book_expiry(v_account_id, ducto.now()) b;
         if lots > 0 then
             return next;
         end if;

@@ -33,6 +33,9 @@ begin
         expires_at = v_now + make_interval(secs => p_ttl_seconds)
     where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id
     returning * into v_hold;
+    -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
+    update ducto.credit_accounts a set open_holds = a.open_holds
+    where a.account_id = v_hold.account_id;
     return ducto.hold_result(v_hold, v_found.account, v_now, false);
 end
 $$;

@@ -8,27 +8,30 @@ set search_path = ''
 as $$
 declare
     v_account ducto.credit_accounts;
+    v_isolation text := current_setting('transaction_isolation');
 begin
-    if current_setting('transaction_isolation') = 'repeatable read' then
-        perform ducto.raise_error('DU017', jsonb_build_object(
-            'argument', 'transaction_isolation',
-            'message', 'Under REPEATABLE READ a charge cannot see what other sessions charged.',
-            'hint', 'Use READ COMMITTED, or SERIALIZABLE with retries.'
-        ));
+    if v_isolation = 'repeatable read' then
+        perform ducto.refuse_stale_snapshot();
     end if;
     select a.* into v_account from ducto.credit_accounts a
     where a.account_id = p_account_id
     for no key update skip locked;
-    if found then
-        return v_account;
-    end if;
-    -- Contended or new. Waiters queue on the advisory lock instead of fighting for the row.
-    perform pg_advisory_xact_lock(hashtextextended(p_account_id, 4207849484));
-    select a.* into v_account from ducto.credit_accounts a
-    where a.account_id = p_account_id
-    for no key update;
     if not found then
-        v_account := ducto.create_account(p_account_id);
+        -- Contended or new. Waiters queue on the advisory lock instead of fighting for the row.
+        perform pg_advisory_xact_lock(hashtextextended(p_account_id, 4207849484));
+        select a.* into v_account from ducto.credit_accounts a
+        where a.account_id = p_account_id
+        for no key update;
+        if not found then
+            v_account := ducto.create_account(p_account_id);
+        end if;
+    end if;
+    if v_isolation = 'serializable' then
+        -- A charge writes lots, everything else writes the account: locking both, a snapshot
+        -- that is older than another session's work fails to serialise, whatever that one used.
+        perform from ducto.credit_lots l
+        where l.account_id = p_account_id and l.live
+        for no key update;
     end if;
     return v_account;
 end

@@ -252,14 +252,18 @@ def _run(reader: _Reader, refused: Rejects, as_json: bool) -> CliError | None:
     """Import with a progress bar; what cuts it short is returned, to be raised after the report."""
     again = "Run the same command again to go on; what is charged is not charged twice."
     try:
-        with click.progressbar(
-            length=reader.size, label="Importing", file=sys.stderr, hidden=as_json
-        ) as bar:
-            reader.run(bar.update)
+        if as_json:
+            reader.run(lambda size: None)
+        else:
+            with click.progressbar(length=reader.size, label="Importing", file=sys.stderr) as bar:
+                reader.run(bar.update)
     except UnusableFile as error:
         return CliError(str(error))
     except Unavailable as error:
         return CliError(f"the import was cut short, the database went away: {error}", again)
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or str(error).strip().split("\n")[0]
+        return CliError(f"the import was cut short: {reason}", again)
     except KeyboardInterrupt:
         return CliError("the import was interrupted", again)
     finally:

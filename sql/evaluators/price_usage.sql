@@ -1,4 +1,5 @@
--- The seam: prices a usage with the evaluator chosen when the database was migrated.
+-- The seam: prices a usage with the evaluator chosen when the database was migrated, whose body
+-- the migration then puts in the place of this one.
 create or replace function ducto.price_usage(
     p_version integer,
     p_plan_key text,

@@ -282,7 +282,6 @@ create type ducto.terms as (
     plan_key text,
     plan_missing boolean,
     floor numeric,
-    thresholds numeric[],
     free_allowance numeric,
     allowance_due boolean,
     due ducto.lot[],
@@ -294,7 +293,7 @@ create type ducto.terms as (
     missing_feature text
 );
 comment on type ducto.terms is
-    'What the pricing version and the plan say about one operation of one account.';
+    'What the plan of an account says about one operation; floor null: the pricing''s holds.';
 
 create type ducto.assessment as (
     failure jsonb,
@@ -305,13 +304,20 @@ create type ducto.assessment as (
     balance numeric,
     allowance numeric,
     held numeric,
+    version integer,
+    plan_key text,
+    floor numeric,
+    thresholds numeric[],
     allocations jsonb,
     stale boolean,
+    contested boolean,
     warnings jsonb,
     events jsonb,
     terms ducto.terms
 );
 comment on type ducto.assessment is
     'What a charge would do, decided before anything is written. cost = free (paid by the '
-    'allowance) + amount (leaves the balance); balance, allowance and held: before the charge; '
-    'stale: lapsed lots or a due allowance count here but are not yet written; failure: why not.';
+    'allowance) + amount (leaves the balance); balance, allowance and held: before the charge, '
+    'held without what the hold being settled frees; version and plan_key: what priced it; stale: '
+    'lapsed lots or a due allowance count here but are not yet written; contested: ducto.decide '
+    'must say whether it may happen; failure: why not; terms: of the plan, null without one.';

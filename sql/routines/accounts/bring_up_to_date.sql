@@ -12,7 +12,8 @@ set search_path = ''
 as $$
 declare
     v_account ducto.credit_accounts := p_account;
-    v_terms ducto.terms := ducto.read_terms(p_account, null, p_now);
+    v ducto.assessment := ducto.assess(p_account, null, 0, null, p_now, null);
+    v_terms ducto.terms := v.terms;
     v_lot ducto.lot;
 begin
     perform ducto.book_expiry(p_account.account_id, p_now);

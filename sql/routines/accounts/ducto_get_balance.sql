@@ -27,7 +27,7 @@ begin
         'held', trim_scale(v.held),
         'available', trim_scale(v.balance + v.allowance - v.held),
         'debt', trim_scale(v_account.debt),
-        'plan_key', coalesce((v.terms).plan_key, v_account.plan_key),
+        'plan_key', coalesce(v.plan_key, v_account.plan_key),
         'status', v_account.status,
         'lifetime_granted', trim_scale(v_granted),
         'lifetime_spent', trim_scale(v_spent)

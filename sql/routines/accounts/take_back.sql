@@ -16,11 +16,10 @@ set search_path = ''
 as $$
 declare
     v ducto.assessment := ducto.assess(p_account, null, 0, null, p_now, null);
-    v_terms ducto.terms := v.terms;
     v_allocations jsonb;
     v_entry ducto.credit_transactions;
 begin
-    if v.balance - v.held - p_amount < v_terms.floor then
+    if v.balance - v.held - p_amount < v.floor then
         perform ducto.raise_error('DU002', jsonb_build_object(
             'user_id', p_account.account_id,
             'required', trim_scale(p_amount),
@@ -28,7 +27,7 @@ begin
             'balance', trim_scale(v.balance),
             'allowance_remaining', trim_scale(v.allowance),
             'held', trim_scale(v.held),
-            'floor', trim_scale(v_terms.floor)
+            'floor', trim_scale(v.floor)
         ));
     end if;
     -- What a charge of as much beyond the allowance would draw, without the allowance's part.
@@ -47,7 +46,7 @@ begin
         p_idempotency_key, p_fingerprint, p_metadata
     );
     perform ducto.check_thresholds(
-        p_account, v_terms.thresholds, v_entry.balance_after, v.allowance, p_now, true
+        p_account, v.thresholds, v_entry.balance_after, v.allowance, p_now, true
     );
     return v_entry;
 end

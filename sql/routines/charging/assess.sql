@@ -1,47 +1,68 @@
--- Decides a charge before anything is written: price, lots, caps, floor. Deductions, quotes,
--- holds and settlements all come through here, so none of them can disagree. What counts is
--- decided by predicate: a lapsed lot does not, an allowance that is due does, written or not.
+-- Decides what a charge would do, before anything is written. Deductions, quotes, holds and
+-- settlements all come through here, so none of them can disagree. What counts is decided by
+-- predicate: a lapsed lot does not, an allowance that is due does, written down or not.
 create or replace function ducto.assess(
     p_account ducto.credit_accounts,
     p_metrics jsonb,
     p_amount numeric,
     p_operation text,
     p_now timestamptz,
-    p_hold ducto.credit_reservations
+    p_hold ducto.credit_reservations,
+    out failure jsonb,
+    out price jsonb,
+    out cost numeric,
+    out free numeric,
+    out amount numeric,
+    out balance numeric,
+    out allowance numeric,
+    out held numeric,
+    out version integer,
+    out plan_key text,
+    out floor numeric,
+    out thresholds numeric[],
+    out allocations jsonb,
+    out stale boolean,
+    out contested boolean,
+    out warnings jsonb,
+    out events jsonb,
+    out terms ducto.terms
 )
-returns ducto.assessment
 language plpgsql
 stable
 security invoker
 set search_path = ''
 as $$
 declare
-    v_terms ducto.terms := ducto.read_terms(p_account, p_operation, p_now);
-    v_price jsonb;
-    v_cost numeric;
+    v_lot record;
     v_left numeric;
     v_take numeric;
-    v_lot record;
-    v_balance numeric := -p_account.debt;
-    v_allowance numeric := 0;
-    v_free numeric := 0;
-    v_held numeric := 0;
-    v_allocations jsonb;
-    v_stale boolean := v_terms.allowance_due;
 begin
-    if p_metrics is null or v_terms.version is null or p_hold.reservation_id is not null then
-        v_price := ducto.price_otherwise(p_metrics, p_amount, p_hold, v_terms);
+    select c.version, coalesce(p_account.plan_key, c.default_plan_key), c.min_balance,
+        c.low_balance_thresholds
+    into version, plan_key, floor, thresholds
+    from ducto.credit_pricing_config c where c.active;
+    if plan_key is not null then
+        terms := ducto.read_plan(version, plan_key, p_account, p_operation, p_now);
+        plan_key := terms.plan_key;
+        floor := coalesce(terms.floor, floor);
+        stale := terms.allowance_due;
+        contested := terms.plan_missing or terms.missing_feature is not null;
+    end if;
+    if p_metrics is null or version is null or p_hold.reservation_id is not null then
+        price := ducto.price_otherwise(p_metrics, p_amount, p_hold, version, plan_key);
     else
-        v_price := ducto.price_usage(v_terms.version, v_terms.plan_key, p_metrics);
+        price := ducto.price_usage(version, plan_key, p_metrics);
     end if;
-    v_cost := v_price -> 'cost';
-    v_left := v_cost;
-    if v_cost is null then
-        return row(
-            ducto.failure('error', v_price ->> 'code', v_price -> 'detail'),
-            null, null, null, null, null, null, null, null, null, null, null, null
-        )::ducto.assessment;
+    cost := price -> 'cost';
+    if cost is null then
+        failure := ducto.failure('error', price ->> 'code', price -> 'detail');
+        return;
     end if;
+
+    balance := -p_account.debt;
+    allowance := 0;
+    held := 0;
+    v_left := cost;
     -- The order of consumption, and the only place that knows it: allowance first, then priority,
     -- soonest expiry (never last), promotional before paid, oldest first.
     for v_lot in
@@ -52,39 +73,40 @@ begin
         union all
         select null, d.kind = 'allowance', d.remaining, d.expires_at, d.priority, d.category,
             d.created_at
-        from unnest(v_terms.due) d
+        from unnest(terms.due) d
         order by free desc, priority, expires_at nulls last, category desc, created_at, lot_id
     loop
         if v_lot.expires_at <= p_now then
-            v_stale := true;
+            stale := true;
             continue;
         elsif v_lot.free then
-            v_allowance := v_allowance + v_lot.remaining;
+            allowance := allowance + v_lot.remaining;
         else
-            v_balance := v_balance + v_lot.remaining;
+            balance := balance + v_lot.remaining;
         end if;
         if v_left > 0 then
             v_take := least(v_lot.remaining, v_left);
             v_left := v_left - v_take;
-            v_allocations := coalesce(v_allocations, '[]')
+            allocations := coalesce(allocations, '[]')
                 || jsonb_build_object('lot', v_lot.lot_id, 'amount', -trim_scale(v_take));
         end if;
     end loop;
-    v_free := least(v_cost, v_allowance);
-    if p_account.open_holds > 0 then
-        v_held := ducto.read_held(p_account.account_id, p_now);
+    if v_left > 0 then
+        allocations := coalesce(allocations, '[]') || jsonb_build_object('debt', trim_scale(v_left));
     end if;
-    return row(
-        null, v_price, v_cost, v_free, v_cost - v_free, v_balance, v_allowance, v_held,
-        case when v_left > 0 then
-            coalesce(v_allocations, '[]') || jsonb_build_object('debt', trim_scale(v_left))
-        else v_allocations end,
-        v_stale, nullif(v_price -> 'warnings', '[]'), null, v_terms
-    )::ducto.assessment;
+    free := least(cost, allowance);
+    amount := cost - free;
+    if p_account.open_holds > 0 then
+        held := ducto.read_held(p_account.account_id, p_now, p_hold, cost);
+    end if;
+    floor := coalesce(floor, 0);
+    contested := contested or p_account.has_caps or p_account.status <> 'active'
+        or v_left > 0 or balance + allowance - held - cost < floor;
+    warnings := nullif(price -> 'warnings', '[]');
 end
 $$;
 comment on function ducto.assess(
     ducto.credit_accounts, jsonb, numeric, text, timestamptz, ducto.credit_reservations
 ) is
-    'What charging p_metrics (or p_amount) to p_account would take at p_now, and what it takes it '
-    'from; ducto.decide says whether it may. What no lot can pay is debt.';
+    'A ducto.assessment of charging p_metrics (or p_amount) to p_account at p_now, or of settling '
+    'p_hold. What no lot can pay is debt.';

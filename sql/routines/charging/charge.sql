@@ -1,6 +1,6 @@
--- The charge: lock, assess, decide, write. One pipeline behind every front door. It returns
--- denials and errors instead of raising them, so that one item of a batch cannot spoil the rest.
--- Kept in few routines on purpose: each nested call costs a charge about two percent.
+-- The charge: lock, assess, decide, write. One pipeline behind every front door. It returns denials
+-- and errors instead of raising them, so that one item of a batch cannot spoil the rest. What every
+-- charge does is written out here, what few charges need is called: a nested call costs two percent.
 create or replace function ducto.charge(
     p_account_id text,
     p_actor_id text,
@@ -20,19 +20,26 @@ as $$
 declare
     v_account ducto.credit_accounts;
     v_entry ducto.credit_transactions;
+    v_operation text := coalesce(p_hold.operation, p_metrics ->> 'operation');
     v_fingerprint bytea;
     v_now timestamptz;
-    v_operation text := coalesce(p_hold.operation, p_metrics ->> 'operation');
+    v_take numeric;
     v ducto.assessment;
-    v_failure jsonb := ducto.check_arguments(
-        p_account_id, p_idempotency_key, p_metadata, p_metrics
-    );
 begin
-    if v_failure is null and p_metrics is null then
-        v_failure := ducto.check_amount('p_amount', p_amount);
-    end if;
-    if v_failure is not null then
-        return v_failure;
+    if (
+        length(p_account_id) <= 200
+        and jsonb_typeof(p_metrics) = 'object'
+        and pg_column_size(p_metrics) <= 65536
+        and length(coalesce(p_idempotency_key, '-')) between 1 and 255
+        and (jsonb_typeof(p_metadata) = 'object' and pg_column_size(p_metadata) <= 65536)
+            is not false
+    ) is not true then
+        v.failure := ducto.check_charge(
+            p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata
+        );
+        if v.failure is not null then
+            return v.failure;
+        end if;
     end if;
     v_account := ducto.lock_account(p_account_id);
     v_now := ducto.now();
@@ -41,17 +48,8 @@ begin
         v_account := ducto.bring_up_to_date(v_account, v_now);
         v := ducto.assess(v_account, p_metrics, p_amount, v_operation, v_now, p_hold);
     end if;
-    if v.failure is null and (
-        v.balance + v.allowance - v.held - v.cost < (v.terms).floor
-        or v_account.has_caps
-        or v_account.status <> 'active'
-        or (v.terms).missing_feature is not null
-        or (v.terms).plan_missing
-    ) then
-        v := ducto.decide(v, v_account, v_now);
-        if p_hold.reservation_id is not null then
-            v.failure := null;
-        end if;
+    if v.contested and v.failure is null then
+        v := ducto.decide(v, v_account, p_hold, v_now);
     end if;
     if p_idempotency_key is not null then
         v_fingerprint := sha256(convert_to(concat_ws(
@@ -59,16 +57,37 @@ begin
         ), 'UTF8'));
     end if;
     if v.failure is null then
-        v_entry := ducto.write_charge(
-            v, v_account, p_actor_id, v_now, p_metrics, p_idempotency_key, v_fingerprint,
-            p_metadata, p_hold
-        );
+        -- The row first: it claims the key, and where the key is used nothing else is written.
+        insert into ducto.credit_transactions (
+            account_id, actor_id, type, amount, balance_after, available_after,
+            allowance_consumed, allocations, metrics, model, operation, breakdown,
+            pricing_version, plan_key, warnings, idempotency_key, fingerprint, reservation_id,
+            metadata, created_at
+        ) values (
+            p_account_id, p_actor_id, 'usage', -v.amount, v.balance - v.amount,
+            v.balance + v.allowance - v.held - v.cost, v.free, v.allocations, p_metrics,
+            v.price ->> 'model', v_operation, v.price -> 'breakdown', v.version, v.plan_key,
+            v.warnings, p_idempotency_key, v_fingerprint, p_hold.reservation_id,
+            nullif(p_metadata, '{}'), v_now
+        )
+        on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing
+        returning * into v_entry;
     end if;
     if v_entry.id is null then
-        -- Not written: a used key replays its first result, even if the charge would now fail.
+        -- A used key replays its first result, even if the charge would now be denied.
         return coalesce(
             ducto.find_replay(v_account, p_idempotency_key, v_fingerprint), v.failure
         );
+    end if;
+    for v_index in 0 .. jsonb_array_length(v.allocations) - 1 loop
+        v_take := v.allocations -> v_index -> 'amount';
+        update ducto.credit_lots l set
+            remaining = l.remaining + v_take, live = l.remaining + v_take > 0
+        where l.account_id = p_account_id
+            and l.lot_id = (v.allocations -> v_index -> 'lot')::bigint;
+    end loop;
+    if v.contested or v.thresholds <> '{}' then
+        perform ducto.follow_up(v_entry, v, v_account);
     end if;
     return ducto.charge_result(v_entry, v_account.kind, false);
 end

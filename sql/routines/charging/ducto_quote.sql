@@ -26,7 +26,7 @@ begin
     if v.failure is not null then
         perform ducto.raise_error(v.failure ->> 'code', v.failure);
     end if;
-    v := ducto.decide(v, v_account, v_now);
+    v := ducto.decide(v, v_account, null, v_now);
     return jsonb_build_object(
         'user_id', p_user_id,
         'team_id', p_team_id,
@@ -36,7 +36,7 @@ begin
         'amount', trim_scale(v.amount),
         'balance_after', trim_scale(v.balance - v.amount),
         'available_after', trim_scale(v.balance + v.allowance - v.held - v.cost),
-        'pricing_version', (v.terms).version,
+        'pricing_version', v.version,
         'breakdown', v.price -> 'breakdown',
         'allocations', coalesce(v.allocations, '[]'),
         'caps', ducto.cap_states(v_account.account_id, v.price ->> 'model', v.amount, v_now),

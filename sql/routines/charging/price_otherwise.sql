@@ -4,7 +4,8 @@ create or replace function ducto.price_otherwise(
     p_metrics jsonb,
     p_amount numeric,
     p_hold ducto.credit_reservations,
-    p_terms ducto.terms
+    p_version integer,
+    p_plan_key text
 )
 returns jsonb
 language plpgsql
@@ -23,13 +24,13 @@ begin
         );
     elsif p_hold.pricing_version is not null then
         return ducto.price_usage(p_hold.pricing_version, p_hold.plan_key, p_metrics);
-    elsif p_terms.version is not null then
-        return ducto.price_usage(p_terms.version, p_terms.plan_key, p_metrics);
+    elsif p_version is not null then
+        return ducto.price_usage(p_version, p_plan_key, p_metrics);
     end if;
     return jsonb_build_object('code', 'DU003', 'detail', '{}'::jsonb);
 end
 $$;
 comment on function ducto.price_otherwise(
-    jsonb, numeric, ducto.credit_reservations, ducto.terms
+    jsonb, numeric, ducto.credit_reservations, integer, text
 ) is
     'What ducto.price_usage returns; DU003 while no pricing is published.';

@@ -6,13 +6,13 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_terms ducto.terms := ducto.read_terms(ducto.find_account(p_user_id), null, ducto.now());
-    v_features jsonb := ducto.plan_features(v_terms.version, v_terms.plan_key);
+    v record := ducto.assess(ducto.find_account(p_user_id), null, 0, null, ducto.now(), null);
+    v_features jsonb := ducto.plan_features(v.version, v.plan_key);
 begin
     return jsonb_build_object(
         'user_id', p_user_id,
         'feature', p_feature,
-        'plan_key', v_terms.plan_key,
+        'plan_key', v.plan_key,
         'has_feature', coalesce(ducto.has_feature(v_features, p_feature), false),
         'value', v_features -> p_feature
     );

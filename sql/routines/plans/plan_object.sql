@@ -14,11 +14,11 @@ declare
     v_period record;
 begin
     select p.* into v_plan from ducto.credit_plans p
-    where p.version = v_terms.version and p.plan_key = v_terms.plan_key;
+    where p.version = v.version and p.plan_key = v.plan_key;
     v_period := ducto.account_period(v_account, v_terms, p_now);
     return jsonb_build_object(
         'user_id', p_account_id,
-        'plan_key', v_terms.plan_key,
+        'plan_key', v.plan_key,
         'name', v_plan.name,
         'assigned', v_account.plan_key is not null,
         'free_allowance', trim_scale(v_plan.free_allowance),
@@ -27,7 +27,7 @@ begin
         'period_start', v_period.period_start,
         'period_end', v_period.period_end,
         'features', coalesce(v_plan.features, '{}'),
-        'pricing_version', v_terms.version
+        'pricing_version', v.version
     );
 end
 $$;

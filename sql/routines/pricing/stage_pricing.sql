@@ -15,7 +15,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_plain_scale smallint;
+    v_plain record;
 begin
     insert into ducto.credit_pricing_config (
         version, label, config, active, scale, rounding, min_balance, metric_names,
@@ -46,12 +46,14 @@ begin
         coalesce((p_config -> 'signup_bonus')::numeric, 0),
         ducto.now();
     perform ducto.stage_plans(p_version, p_config);
-    select c.scale into v_plain_scale
+    -- A handful of exceptions is stored with each rate; more would not pay.
+    select c.scale, c.override_plans into v_plain
     from ducto.credit_pricing_config c
     where c.version = p_version and c.rounding = 'half_up' and c.summed_sections = '{}'
-        and c.override_plans = '{}';
+        and cardinality(c.override_plans) <= 8;
     insert into ducto.credit_rates (
-        version, plan_key, section, key, expression, code, constants, names, plain_scale
+        version, plan_key, section, key, expression, code, constants, names, plain_scale,
+        plain_except
     )
     select
         p_version, r.plan_key, r.section, r.key, r.expression,
@@ -60,7 +62,7 @@ begin
             select c.value::numeric from jsonb_array_elements_text(p.value -> 'constants') c
         ),
         array(select n.value from jsonb_array_elements_text(p.value -> 'names') n),
-        case when r.section = 'models' then v_plain_scale end
+        v_plain.scale, v_plain.override_plans
     from ducto.config_rates(p_config) r
     left join jsonb_each(p_programs) p on p.key = r.expression;
 end

@@ -18,16 +18,16 @@ declare
     v_active bigint;
     v_active_operation bigint;
 begin
-    v_terms.floor := coalesce(p_hold.floor, v_terms.floor);
+    v.floor := coalesce(p_hold.floor, v.floor);
     if p_required_feature is not null
         and not ducto.has_feature(
-            ducto.plan_features(v_terms.version, v_terms.plan_key), p_required_feature
+            ducto.plan_features(v.version, v.plan_key), p_required_feature
         )
     then
         v_terms.missing_feature := p_required_feature;
     end if;
     v.terms := v_terms;
-    v := ducto.decide(v, p_account, p_now);
+    v := ducto.decide(v, p_account, null, p_now);
     select count(*), count(*) filter (where r.operation = p_hold.operation)
     into v_active, v_active_operation
     from ducto.credit_reservations r

@@ -16,7 +16,7 @@ begin
         'balance', trim_scale(v.balance),
         'allowance_remaining', trim_scale(v.allowance),
         'held', trim_scale(v.held),
-        'floor', trim_scale((v.terms).floor)
+        'floor', trim_scale(v.floor)
     );
 end
 $$;

@@ -46,8 +46,8 @@ begin
         floor, metrics, idempotency_key, fingerprint, metadata, created_at
     ) values (
         v_account.account_id, v_hold.actor_id, v.cost, v.cost, v_hold.operation,
-        v_hold.expires_at, (v.terms).version, (v.terms).plan_key,
-        coalesce(v_hold.floor, (v.terms).floor), v_hold.metrics, v_hold.idempotency_key,
+        v_hold.expires_at, v.version, v.plan_key,
+        coalesce(v_hold.floor, v.floor), v_hold.metrics, v_hold.idempotency_key,
         v_hold.fingerprint, v_hold.metadata, p_now
     )
     returning * into v_hold;

@@ -60,6 +60,7 @@ create table ducto.credit_rates (
     constants numeric[] not null,
     names text[] not null,
     plain_scale smallint,
+    plain_except text[],
     primary key (version, plan_key, section, key)
 );
 comment on table ducto.credit_rates is
@@ -72,7 +73,9 @@ comment on column ducto.credit_rates.code is
     'The program: pairs of an opcode and its argument.';
 comment on column ducto.credit_rates.plain_scale is
     'The scale of the price, where nothing but this rate prices a usage of standard metrics, rounded '
-    'half up; null: see the version.';
+    'half up; null: see the version. A charge then needs to read nothing else.';
+comment on column ducto.credit_rates.plain_except is
+    'The plans that plain_scale does not hold for, because they override rates.';
 
 create table ducto.credit_plans (
     version integer not null

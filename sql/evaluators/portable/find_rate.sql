@@ -1,12 +1,10 @@
--- The rate that prices a name, the plan's rates before the base's: in each the exact key, or with
--- p_prefix the longest key that the name starts with, then _default. The cost does not grow with
--- the number of keys.
+-- The rate of exactly this key, from the first of the plan keys that has it: the plan's before the
+-- base's, whose plan key is '' and so the lowest.
 create or replace function ducto.find_rate(
     p_version integer,
     p_plan_keys text[],
     p_section text,
-    p_key text,
-    p_prefix boolean
+    p_key text
 )
 returns ducto.credit_rates
 language plpgsql
@@ -15,22 +13,16 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_plan_key text;
     v_rate ducto.credit_rates;
 begin
-    foreach v_plan_key in array p_plan_keys loop
-        if p_prefix then
-            v_rate := ducto.longest_prefix(p_version, v_plan_key, p_section, p_key);
-            exit when v_rate.version is not null;
-        end if;
-        select r.* into v_rate
-        from ducto.credit_rates r
-        where r.version = p_version and r.plan_key = v_plan_key and r.section = p_section
-            and r.key = case when p_prefix then '_default' else p_key end;
-        exit when found;
-    end loop;
+    select r.* into v_rate
+    from ducto.credit_rates r
+    where r.version = p_version and r.plan_key = any (p_plan_keys) and r.section = p_section
+        and r.key = p_key
+    order by r.plan_key desc
+    limit 1;
     return v_rate;
 end
 $$;
-comment on function ducto.find_rate(integer, text[], text, text, boolean) is
-    'The rate of a name, from the first of the plan keys that prices it; else a null row.';
+comment on function ducto.find_rate(integer, text[], text, text) is
+    'The rate of a key, a plan''s before the base''s; else a null row.';

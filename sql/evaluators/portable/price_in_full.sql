@@ -14,16 +14,13 @@ as $$
 declare
     v_pricing record;
     v_plan_keys text[];
-    v_model text;
-    v_numbers jsonb;
     v_usage jsonb;
-    v_rate ducto.credit_rates;
+    v_model record;
     v_job ducto.credit_rates;
-    v_run record;
-    v_total numeric := 0::numeric;
     v_others record;
-    v_breakdown text;
+    v_parts text := ',"tools":0,"search":0,"cache":0,"fixed":0,"total":';
     v_warnings text := '[]';
+    v_total numeric;
 begin
     select c.scale, c.rounding, c.metric_names, c.summed_sections, c.override_plans
     into v_pricing
@@ -35,53 +32,33 @@ begin
     end if;
     v_plan_keys := case when p_plan_key = any (v_pricing.override_plans)
         then array[p_plan_key, ''] else '{""}' end;
-    -- Whole numbers and a model can be checked all at once, anything else one by one.
-    if jsonb_typeof(p_metrics -> 'model') = 'string' then
-        v_model := p_metrics ->> 'model';
-        v_numbers := p_metrics - 'model'::text;
+    v_usage := ducto.read_usage(p_metrics, v_pricing.metric_names);
+    if v_usage ? 'code' then
+        return v_usage;
     end if;
-    if v_numbers is null or length(v_model) not between 1 and 200
-        or v_numbers ? 'tool_calls' or v_numbers::text like '%.%'
-        or v_numbers - v_pricing.metric_names <> '{}' or cardinality(v_pricing.metric_names) > 60
-        or v_numbers @? 'strict $.* ? (@.type() != "number" || @ < 0
-            || @ > 100000000000000000000000000)'
+    v_model := ducto.price_model(p_version, v_plan_keys, v_usage);
+    if v_usage ->> 'job_name' is not null then
+        v_job := ducto.find_rate(p_version, v_plan_keys, 'fixed', v_usage ->> 'job_name');
+    end if;
+    if v_job.key is null and v_usage ->> 'job_name' is not null
+        and (v_model.error is null or v_model.error ->> 'code' <> 'DU004')
     then
-        v_usage := ducto.read_usage(p_metrics, v_pricing.metric_names);
-        if v_usage ? 'code' then
-            return v_usage;
-        end if;
-        v_model := v_usage ->> 'model';
-        v_numbers := v_usage -> 'numbers';
+        return ducto.job_error(p_version, v_plan_keys, v_usage ->> 'job_name');
+    elsif v_model.error is not null then
+        return v_model.error;
     end if;
-    v_rate := ducto.find_rate(p_version, v_plan_keys, 'models', v_model, true);
-    if v_rate.version is null and (v_model is not null or ducto.needs_model(v_usage)) then
-        return ducto.model_error(p_version, v_model);
-    elsif v_usage -> 'job_name' <> 'null' then
-        v_job := ducto.find_rate(p_version, v_plan_keys, 'fixed', v_usage ->> 'job_name', false);
-        if v_job.version is null then
-            return ducto.job_error(p_version, v_plan_keys, v_usage ->> 'job_name');
-        end if;
-    end if;
-    if v_rate.version is not null then
-        v_run := ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers);
-        if v_run.error is not null then
-            return ducto.evaluation_error('models', v_rate.key, v_run.error);
-        end if;
-        v_total := v_run.value;
-    end if;
-    v_breakdown := concat('{"model":', trim_scale(v_total));
-    if v_usage is null and v_pricing.summed_sections = '{}' then
-        v_breakdown := v_breakdown || ',"tools":0,"search":0,"cache":0,"fixed":0,"total":';
-    else
+    v_total := v_model.value;
+    if v_job.key is not null or v_pricing.summed_sections <> '{}'
+        or v_usage -> 'numbers' ? 'tool_calls'
+    then
         v_others := ducto.price_others(
-            p_version, v_plan_keys, v_pricing.summed_sections,
-            coalesce(v_usage, jsonb_build_object('numbers', v_numbers)), v_job
+            p_version, v_plan_keys, v_pricing.summed_sections, v_usage, v_job
         );
         if v_others.error is not null then
             return v_others.error;
         end if;
-        v_breakdown := v_breakdown || v_others.parts;
         v_total := v_total + v_others.total;
+        v_parts := v_others.parts;
         v_warnings := v_others.warnings::text;
     end if;
     v_total := case when v_total <= 0 then 0
@@ -93,7 +70,7 @@ begin
     return concat(
         '{"cost":', trim_scale(v_total),
         ',"model":', coalesce(p_metrics -> 'model', 'null'),
-        ',"breakdown":', v_breakdown, trim_scale(v_total),
+        ',"breakdown":{"model":', trim_scale(v_model.value), v_parts, trim_scale(v_total),
         '},"warnings":', v_warnings, '}'
     )::jsonb;
 end

@@ -24,7 +24,7 @@ declare
     v_part record;
 begin
     warnings := '[]';
-    if (p_usage -> 'unnamed_calls')::numeric > 0 or p_usage -> 'calls' <> '{}' then
+    if p_usage -> 'unnamed_calls' > '0' or p_usage -> 'calls' <> '{}' then
         v_part := ducto.price_tools(p_version, p_plan_keys, p_usage);
         v_tools := v_part.value;
         warnings := v_part.warnings;
@@ -40,13 +40,14 @@ begin
         v_cache := v_part.value;
         error := v_part.error;
     end if;
-    if error is null and p_job.version is not null then
+    if error is null and p_job.key is not null then
         v_part := ducto.run_program(
             p_job.code, p_job.constants, p_job.names, p_usage -> 'numbers'
         );
         v_fixed := v_part.value;
-        error := case when v_part.error is not null then
-            ducto.evaluation_error('fixed', p_job.key, v_part.error) end;
+        if v_part.error is not null then
+            error := ducto.evaluation_error('fixed', p_job.key, v_part.error);
+        end if;
     end if;
     total := v_tools + v_search + v_cache + v_fixed;
     parts := format(

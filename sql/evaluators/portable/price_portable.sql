@@ -1,6 +1,6 @@
 -- The portable evaluator: prices a usage with stored programs, without PL/Python. Here is the short
--- way, for what most usages are: whole numbers of standard metrics, a model that has a price, and
--- nothing else to price. Everything else, and every refusal, is ducto.price_in_full's.
+-- way, for what most usages are: numbers of standard metrics, a model that has a price, nothing
+-- else to price. Everything else, and every refusal, is ducto.price_in_full's.
 create or replace function ducto.price_portable(
     p_version integer,
     p_plan_key text,
@@ -18,7 +18,7 @@ declare
     v_price numeric;
     v_cost numeric;
 begin
-    select r.plain_scale, r.code, r.constants, r.names into v_rate
+    select r.plain_scale, r.plain_except, r.code, r.constants, r.names into v_rate
     from ducto.credit_rates r
     where r.version = p_version and r.plan_key = '' and r.section = 'models'
         and r.key = p_metrics ->> 'model';
@@ -27,7 +27,7 @@ begin
         select
             case when starts_with(p_metrics ->> 'model', r.key) then r.plain_scale end
                 as plain_scale,
-            r.code, r.constants, r.names
+            r.plain_except, r.code, r.constants, r.names
         into v_rate
         from ducto.credit_rates r
         where r.version = p_version and r.plan_key = '' and r.section = 'models'
@@ -36,11 +36,13 @@ begin
         order by r.key desc
         limit 1;
     end if;
-    if v_rate.plain_scale is null or jsonb_typeof(p_metrics -> 'model') <> 'string' then
+    if v_rate.plain_scale is null or p_plan_key = any (v_rate.plain_except)
+        or jsonb_typeof(p_metrics -> 'model') <> 'string'
+    then
         return ducto.price_in_full(p_version, p_plan_key, p_metrics);
     end if;
     v_numbers := p_metrics - 'model'::text;
-    if v_numbers::text like '%.%'
+    if v_numbers::text like '%.%' and v_numbers::text ~ '[.][0-9]{41}'
         or v_numbers - '{
             input_tokens,output_tokens,total_tokens,cached_tokens,cache_read_tokens,
             cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,search_calls,

@@ -27,8 +27,8 @@ begin
         select e.key, e.value from jsonb_each(p_usage -> 'calls') e order by e.key collate "C"
     loop
         v_rate := case when v_tool <> '_default' then
-            ducto.find_rate(p_version, p_plan_keys, 'tools', v_tool, false) end;
-        if v_rate.version is null then
+            ducto.find_rate(p_version, p_plan_keys, 'tools', v_tool) end;
+        if v_rate.key is null then
             v_others := v_others + v_count::numeric;
             v_unpriced := v_unpriced || to_jsonb(v_tool);
             continue;
@@ -44,8 +44,8 @@ begin
         value := value + v_run.value;
     end loop;
     if v_others > 0 then
-        v_rate := ducto.find_rate(p_version, p_plan_keys, 'tools', '_default', false);
-        if v_rate.version is null then
+        v_rate := ducto.find_rate(p_version, p_plan_keys, 'tools', '_default');
+        if v_rate.key is null then
             warnings := (
                 select jsonb_agg(jsonb_build_object('code', 'unpriced_tool', 'tool', t.tool))
                 from jsonb_array_elements(v_unpriced) t(tool)

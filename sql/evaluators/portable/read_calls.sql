@@ -1,5 +1,5 @@
 -- Reads tool_calls: a number, an object of counts, or a list of names or of objects with a name.
--- Returns {total, calls: {tool: count}, unnamed: calls that were only counted}, or {code, detail}.
+-- Returns {total, calls: {tool: count}, unnamed: calls that were only counted}, or {problem}.
 create or replace function ducto.read_calls(p_calls jsonb)
 returns jsonb
 language plpgsql
@@ -16,15 +16,11 @@ declare
     v_problem text;
 begin
     if jsonb_typeof(p_calls) = 'array' then
-        for v_value in select a.value from jsonb_array_elements(p_calls) a loop
-            if jsonb_typeof(v_value) = 'object' then
-                v_value := v_value -> 'name';
-            end if;
-            v_problem := ducto.text_problem('tool_calls', v_value);
-            exit when v_problem is not null;
-        end loop;
         v_total := jsonb_array_length(p_calls)::numeric;
         v_calls := ducto.count_calls(p_calls);
+        if v_calls is null then
+            v_problem := ducto.text_problem('tool_calls', null);
+        end if;
     elsif jsonb_typeof(p_calls) = 'object' then
         for v_key, v_value in select e.key, e.value from jsonb_each(p_calls) e loop
             v_problem := ducto.number_problem('tool_calls', v_value);
@@ -34,27 +30,30 @@ begin
                 exit;
             end if;
             v_total := v_total + v_value::numeric;
-            v_problem := coalesce(
-                ducto.number_problem('tool_calls', to_jsonb(v_total)),
-                case when v_value::numeric > 0 then
-                    ducto.text_problem('tool_calls', to_jsonb(v_key)) end
-            );
+            v_problem := ducto.number_problem('tool_calls', to_jsonb(v_total));
             exit when v_problem is not null;
-            v_calls := v_calls || case when v_value::numeric > 0 then
-                jsonb_build_object(v_key, trim_scale(v_value::numeric)) else '{}' end;
+            continue when v_value::numeric = 0;
+            v_problem := ducto.text_problem('tool_calls', to_jsonb(v_key));
+            exit when v_problem is not null;
         end loop;
+        if v_problem is null then
+            v_calls := (
+                select coalesce(jsonb_object_agg(e.key, trim_scale(e.value::numeric)), '{}')
+                from jsonb_each(p_calls) e
+                where e.value::numeric <> 0
+            );
+        end if;
     else
         v_problem := ducto.number_problem('tool_calls', p_calls);
-        return case
-            when v_problem is null then
-                jsonb_build_object('total', p_calls, 'calls', '{}'::jsonb, 'unnamed', p_calls)
-            else ducto.metric_error('tool_calls', v_problem) end;
+        if v_problem is null then
+            return jsonb_build_object('total', p_calls, 'calls', v_calls, 'unnamed', p_calls);
+        end if;
     end if;
     if v_problem is not null then
-        return ducto.metric_error('tool_calls', v_problem);
+        return jsonb_build_object('problem', v_problem);
     end if;
     return jsonb_build_object('total', v_total, 'calls', v_calls, 'unnamed', 0);
 end
 $$;
 comment on function ducto.read_calls(jsonb) is
-    'The tool calls of a usage: their total, and how many each tool has.';
+    'The tool calls of a usage: their total, and how many each tool has; or the problem.';

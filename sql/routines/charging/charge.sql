@@ -21,7 +21,6 @@ declare
     v_account ducto.credit_accounts;
     v_entry ducto.credit_transactions;
     v_operation text := coalesce(p_hold.operation, p_metrics ->> 'operation');
-    v_fingerprint bytea;
     v_now timestamptz;
     v_take numeric;
     v ducto.assessment;
@@ -51,24 +50,19 @@ begin
     if v.contested and v.failure is null then
         v := ducto.decide(v, v_account, p_hold, v_now);
     end if;
-    if p_idempotency_key is not null then
-        v_fingerprint := sha256(convert_to(concat_ws(
-            e'\x1f', p_operation, p_account_id, p_actor_id, p_metrics, trim_scale(p_amount)
-        ), 'UTF8'));
-    end if;
     if v.failure is null then
         -- The row first: it claims the key, and where the key is used nothing else is written.
         insert into ducto.credit_transactions (
             account_id, actor_id, type, amount, balance_after, available_after,
             allowance_consumed, allocations, metrics, model, operation, breakdown,
-            pricing_version, plan_key, warnings, idempotency_key, fingerprint, reservation_id,
-            metadata, created_at
+            pricing_version, plan_key, warnings, idempotency_key, reservation_id, metadata,
+            created_at
         ) values (
             p_account_id, p_actor_id, 'usage', -v.amount, v.balance - v.amount,
             v.balance + v.allowance - v.held - v.cost, v.free, v.allocations, p_metrics,
             v.price ->> 'model', v_operation, v.price -> 'breakdown', v.version, v.plan_key,
-            v.warnings, p_idempotency_key, v_fingerprint, p_hold.reservation_id,
-            nullif(p_metadata, '{}'), v_now
+            v.warnings, p_idempotency_key, p_hold.reservation_id, nullif(p_metadata, '{}'),
+            v_now
         )
         on conflict (account_id, idempotency_key) where idempotency_key is not null do nothing
         returning * into v_entry;
@@ -76,10 +70,14 @@ begin
     if v_entry.id is null then
         -- A used key replays its first result, even if the charge would now be denied.
         return coalesce(
-            ducto.find_replay(v_account, p_idempotency_key, v_fingerprint), v.failure
+            ducto.find_replay(
+                v_account, p_actor_id, p_metrics, p_amount, p_hold.reservation_id,
+                p_idempotency_key
+            ),
+            v.failure
         );
     end if;
-    for v_index in 0 .. jsonb_array_length(v.allocations) - 1 loop
+    for v_index in 0 .. coalesce(jsonb_array_length(v.allocations), 0) - 1 loop
         v_take := v.allocations -> v_index -> 'amount';
         update ducto.credit_lots l set
             remaining = l.remaining + v_take, live = l.remaining + v_take > 0

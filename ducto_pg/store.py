@@ -54,7 +54,7 @@ APPLICATION_NAME = "ducto-pg"
 # Connection failures, shutdowns and crashes; also what has no code because no server answered.
 LOST = ("08", "57P01", "57P02", "57P03", "57P05")
 # No such function, or one with other parameters.
-MISSING = ("42883",)
+MISSING = "42883"
 
 
 class Unavailable(psycopg.OperationalError):
@@ -129,7 +129,8 @@ def _raise(error: psycopg.Error, function: str) -> NoReturn:
     code = error.sqlstate or ""
     if code.startswith(LOST) or (not code and isinstance(error, psycopg.OperationalError)):
         raise Unavailable(_first_line(error)) from error
-    if code in MISSING and function in str(error):
+    called = f"function public.{function}("
+    if code == MISSING and (error.diag.message_primary or "").startswith(called):
         raise NotInstalled(f"there is no function {function} with these parameters") from error
     translated = translate(error)
     if translated is error:

@@ -26,6 +26,8 @@ language sql as $$ select i, i / 2.0 from generate_series(1, p_count) i $$;
 create function public.test_fail() returns void language plpgsql as $$
 begin perform ducto.raise_error('DU017', '{"argument": "p_x", "message": "No."}'); end $$;
 create function public.test_divide() returns integer language sql as $$ select 1 / 0 $$;
+create function public.test_inner() returns integer language plpgsql as $$
+begin return nowhere.missing(1); end $$;
 create table public.test_notes (id integer);
 """
 
@@ -89,6 +91,8 @@ def test_any_other_error_goes_on_as_psycopg_raised_it(store: PostgresStore) -> N
 def test_a_missing_function_says_so(store: PostgresStore) -> None:
     with pytest.raises(NotInstalled, match="there is no function ducto_nothing"):
         store.call("ducto_nothing", p_x=1)
+    with pytest.raises(psycopg.errors.InvalidSchemaName, match="nowhere"):
+        store.call("test_inner")
 
 
 def test_a_passed_connection_is_never_committed_nor_closed(echo_dsn: str) -> None:

@@ -137,10 +137,9 @@ create unique index credit_transactions_idempotency_key
     on ducto.credit_transactions (account_id, idempotency_key) where idempotency_key is not null;
 create index credit_transactions_reference
     on ducto.credit_transactions (account_id, reference_id) where reference_id is not null;
-create index credit_transactions_id on ducto.credit_transactions
-    using brin (id) with (pages_per_range = 16, autosummarize = on);
-create index credit_transactions_created_at on ducto.credit_transactions
-    using brin (created_at) with (pages_per_range = 32, autosummarize = on);
+-- Entries are written in the order of both, nearly: look-ups by id or time need no b-tree.
+create index credit_transactions_brin on ducto.credit_transactions
+    using brin (id, created_at) with (pages_per_range = 16, autosummarize = on);
 comment on table ducto.credit_transactions is
     'The ledger: append-only. Each balance_after is the previous one of the account plus amount.';
 comment on column ducto.credit_transactions.amount is
@@ -150,7 +149,8 @@ comment on column ducto.credit_transactions.allowance_consumed is
 comment on column ducto.credit_transactions.allocations is
     'What the entry did, in order: [{"lot": id, "amount": change}, {"debt": change}].';
 comment on column ducto.credit_transactions.fingerprint is
-    'sha256 of the operation and its arguments; a key may only be used again with the same.';
+    'Of a keyed grant, refund or revocation: sha256 of the operation and its arguments; a key may '
+    'only be used again with the same. A charge is compared with its own row.';
 comment on column ducto.credit_transactions.reference_id is
     'The entry this one answers: the charge of a refund, the grant of a revocation.';
 comment on column ducto.credit_transactions.xid is

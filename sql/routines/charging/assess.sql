@@ -67,14 +67,13 @@ begin
     -- soonest expiry (never last), promotional before paid, oldest first.
     for v_lot in
         select l.lot_id, l.kind = 'allowance' as free, l.remaining, l.expires_at, l.priority,
-            l.category, l.created_at
+            l.category
         from ducto.credit_lots l
         where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
         union all
-        select null, d.kind = 'allowance', d.remaining, d.expires_at, d.priority, d.category,
-            d.created_at
+        select null, d.kind = 'allowance', d.remaining, d.expires_at, d.priority, d.category
         from unnest(terms.due) d
-        order by free desc, priority, expires_at nulls last, category desc, created_at, lot_id
+        order by free desc, priority, expires_at nulls last, category desc, lot_id
     loop
         if v_lot.expires_at <= p_now then
             stale := true;

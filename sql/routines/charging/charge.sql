@@ -4,7 +4,6 @@
 create or replace function ducto.charge(
     p_account_id text,
     p_actor_id text,
-    p_operation text,
     p_metrics jsonb,
     p_amount numeric,
     p_idempotency_key text,
@@ -91,7 +90,7 @@ begin
 end
 $$;
 comment on function ducto.charge(
-    text, text, text, jsonb, numeric, text, jsonb, ducto.credit_reservations
+    text, text, jsonb, numeric, text, jsonb, ducto.credit_reservations
 ) is
     'Charges p_metrics, or p_amount where they are null, of p_actor_id to p_account_id; with '
     'p_hold, settles it: at its pinned price, and without denial.';

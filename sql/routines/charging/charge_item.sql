@@ -9,16 +9,12 @@ as $$
 declare
     v_user_id text := p_item ->> 'user_id';
     v_metrics jsonb := nullif(p_item -> 'metrics', 'null');
-    v_operation text := 'deduct';
 begin
     if p_item ->> 'job_name' is not null then
-        v_operation := 'deduct_fixed';
         v_metrics := jsonb_build_object('job_name', p_item -> 'job_name');
-    elsif v_metrics is null then
-        v_operation := 'deduct_amount';
     end if;
     return ducto.charge(
-        v_user_id, v_user_id, v_operation, v_metrics, (p_item ->> 'amount')::numeric,
+        v_user_id, v_user_id, v_metrics, (p_item ->> 'amount')::numeric,
         p_item ->> 'idempotency_key', nullif(p_item -> 'metadata', 'null')
     );
 end

@@ -13,7 +13,7 @@ set search_path = ''
 as $$
 declare
     v_result jsonb := ducto.charge(
-        p_user_id, p_user_id, 'deduct', coalesce(p_metrics, 'null'), null,
+        p_user_id, p_user_id, coalesce(p_metrics, 'null'), null,
         p_idempotency_key, p_metadata
     );
 begin

@@ -13,7 +13,7 @@ set search_path = ''
 as $$
 declare
     v_result jsonb := ducto.charge(
-        p_user_id, p_user_id, 'deduct_amount', null, p_amount, p_idempotency_key, p_metadata
+        p_user_id, p_user_id, null, p_amount, p_idempotency_key, p_metadata
     );
 begin
     if v_result ->> 'status' = 'ok' then

@@ -13,7 +13,7 @@ set search_path = ''
 as $$
 declare
     v_result jsonb := ducto.charge(
-        p_user_id, p_user_id, 'deduct_fixed', jsonb_build_object('job_name', p_job_name), null,
+        p_user_id, p_user_id, jsonb_build_object('job_name', p_job_name), null,
         p_idempotency_key, p_metadata
     );
 begin

@@ -1,8 +1,12 @@
--- The result of the charge already written under a key; null: the key is new.
+-- The result of the charge already written under a key; null: the key is new. The stored row is what
+-- the key stands for: anything but the same charge again is a conflict.
 create or replace function ducto.find_replay(
     p_account ducto.credit_accounts,
-    p_idempotency_key text,
-    p_fingerprint bytea
+    p_actor_id text,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_reservation_id uuid,
+    p_idempotency_key text
 )
 returns jsonb
 language plpgsql
@@ -17,12 +21,22 @@ begin
     where t.account_id = p_account.account_id and t.idempotency_key = p_idempotency_key;
     if not found then
         return null;
+    elsif v_entry.type = 'usage'
+        and v_entry.actor_id = p_actor_id
+        and v_entry.metrics is not distinct from p_metrics
+        and v_entry.reservation_id is not distinct from p_reservation_id
+        and (p_metrics is not null or v_entry.allowance_consumed - v_entry.amount = p_amount)
+    then
+        return ducto.charge_result(v_entry, p_account.kind, true);
     end if;
-    return coalesce(
-        ducto.check_fingerprint(v_entry, p_fingerprint),
-        ducto.charge_result(v_entry, p_account.kind, true)
-    );
+    return ducto.failure('error', 'DU007', jsonb_build_object(
+        'user_id', p_account.account_id,
+        'idempotency_key', p_idempotency_key,
+        'transaction_id', v_entry.id
+    ));
 end
 $$;
-comment on function ducto.find_replay(ducto.credit_accounts, text, bytea) is
+comment on function ducto.find_replay(
+    ducto.credit_accounts, text, jsonb, numeric, uuid, text
+) is
     'Call it with the account locked: only then can nobody write the key in between.';

@@ -16,6 +16,9 @@ declare
     v_account ducto.credit_accounts;
     v_lot ducto.credit_lots;
     v_entry ducto.credit_transactions;
+    v_fingerprint bytea := case when p_idempotency_key is not null then sha256(convert_to(
+        concat_ws(e'\x1f', 'revoke', p_transaction_id, coalesce(p_write_off, false)), 'UTF8'
+    )) end;
     v_now timestamptz;
     v_failure jsonb := ducto.check_arguments(
         v_grant.account_id, p_idempotency_key, p_metadata, null
@@ -25,6 +28,14 @@ begin
         perform ducto.raise_error('DU017', v_failure);
     end if;
     v_account := ducto.lock_account(v_grant.account_id);
+    select t.* into v_entry from ducto.credit_transactions t
+    where t.account_id = v_grant.account_id and t.idempotency_key = p_idempotency_key;
+    if found then
+        v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
+        if v_failure is not null then
+            perform ducto.raise_error('DU007', v_failure);
+        end if;
+    end if;
     v_now := ducto.now();
     perform ducto.bring_up_to_date(v_account, v_now);
     select l.* into v_lot from ducto.credit_lots l
@@ -45,7 +56,7 @@ begin
         return ducto.revocation_result(v_entry, v_lot, true);
     end if;
     v_entry := ducto.revoke_lot(
-        v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key,
+        v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key, v_fingerprint,
         coalesce(p_metadata, '{}')
             || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))
     );

@@ -4,6 +4,7 @@ create or replace function ducto.revoke_lot(
     p_write_off boolean,
     p_now timestamptz,
     p_idempotency_key text,
+    p_fingerprint bytea,
     p_metadata jsonb
 )
 returns ducto.credit_transactions
@@ -30,15 +31,12 @@ begin
     else
         v_spent := 0;
     end if;
-    update ducto.credit_lots l set revoked_at = p_now
+    -- What has become debt is spend of the debt from now on, not of the lot.
+    update ducto.credit_lots l set revoked_at = p_now, forfeited = l.forfeited + v_spent
     where l.account_id = p_lot.account_id and l.lot_id = p_lot.lot_id;
     return ducto.write_entry(
         p_lot.account_id, 'revocation', -p_lot.remaining - v_spent, v_allocations, p_now,
-        p_idempotency_key,
-        case when p_idempotency_key is not null then sha256(convert_to(
-            concat_ws(e'\x1f', 'revoke', p_lot.transaction_id, p_write_off), 'UTF8'
-        )) end,
-        p_metadata, null, p_lot.transaction_id
+        p_idempotency_key, p_fingerprint, p_metadata, null, p_lot.transaction_id
     );
 end
 $$;

@@ -30,7 +30,7 @@ begin
         end if;
         v_hold.status := case when v_final then 'settled' else 'active' end;
         v_result := ducto.charge(
-            v_hold.account_id, v_hold.actor_id, 'settle ' || p_reservation_id, p_metrics, v_amount,
+            v_hold.account_id, v_hold.actor_id, p_metrics, v_amount,
             coalesce(p_idempotency_key, case when v_final then 'settle:' || p_reservation_id end),
             p_metadata, v_hold
         );

@@ -15,12 +15,8 @@ set search_path = ''
 as $$
 declare
     v_replay jsonb := ducto.find_replay(
-        p_account,
-        coalesce(p_idempotency_key, 'settle:' || p_hold.reservation_id),
-        sha256(convert_to(concat_ws(
-            e'\x1f', 'settle ' || p_hold.reservation_id, p_hold.account_id, p_hold.actor_id,
-            p_metrics, trim_scale(p_amount)
-        ), 'UTF8'))
+        p_account, p_hold.actor_id, p_metrics, p_amount, p_hold.reservation_id,
+        coalesce(p_idempotency_key, 'settle:' || p_hold.reservation_id)
     );
     v_entry ducto.credit_transactions;
 begin

@@ -25,7 +25,7 @@ begin
         union all
         select 'tools', '_default' where v_usage -> 'unnamed_calls' <> '0' or exists (
             select from jsonb_object_keys(v_usage -> 'calls') t (name)
-            where (ducto.find_rate(p_version, v_plan_keys, 'tools', t.name, false)).key is null
+            where (ducto.find_rate(p_version, v_plan_keys, 'tools', t.name)).key is null
         )
         union all
         select distinct r.section, r.key from ducto.credit_rates r
@@ -40,8 +40,12 @@ begin
             'expression', r.expression
         ))
         from jsonb_to_recordset(v_names) as n (section text, key text)
-        cross join lateral ducto.find_rate(
-            p_version, v_plan_keys, n.section, n.key, n.section = 'models'
+        cross join lateral (
+            select m.* from ducto.find_model(p_version, v_plan_keys, p_metrics ->> 'model') m
+            where n.section = 'models'
+            union all
+            select f.* from ducto.find_rate(p_version, v_plan_keys, n.section, n.key) f
+            where n.section <> 'models'
         ) r
         where r.version is not null
     ), '[]');

@@ -21,7 +21,7 @@ create table ducto.error_catalogue (
     hint text not null
 );
 comment on table ducto.error_catalogue is
-    'Every business error, from sql/errors.yaml. {placeholders} are filled from the error''s detail.';
+    'Every business error, from sql/errors.yaml; the error''s detail fills its {placeholders}.';
 
 create table ducto.credit_accounts (
     account_id text primary key check (length(account_id) between 1 and 200),

@@ -1,5 +1,7 @@
--- The compiler and validator of pricing configs, in PL/Python. Its text is the package's own: the
--- module names follow below. Called only through ducto.check_pricing, which bounds the size.
+-- The compiler and validator of pricing configs, in PL/Python; its text is the package's own, below.
+-- Python code cannot be interrupted, but a query can: one before each expression lets a cancel or a
+-- timeout through, and what one expression may cost is bounded. Called by ducto.check_pricing, which
+-- bounds the size of the whole.
 create or replace function ducto.compile_pricing(p_config jsonb)
 returns jsonb
 language plpython3u
@@ -12,6 +14,18 @@ if "compile" in SD:
 
 {{bundle:compiler}}
 
+
+PAUSE = plpy.prepare("select 1")
+compile_without_pause = CheckedConfig._compile
+
+
+def compile_after_pause(checked, text):
+    """Compile and prove an expression; here the server may stop the whole."""
+    plpy.execute(PAUSE)
+    return compile_without_pause(checked, text)
+
+
+CheckedConfig._compile = compile_after_pause
 SD["compile"] = compile_config_json
 return compile_config_json(p_config)
 $ducto_compiler$;

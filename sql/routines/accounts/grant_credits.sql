@@ -20,7 +20,6 @@ set search_path = ''
 as $$
 declare
     v_lot_id bigint;
-    v_debt numeric;
     v_allocations jsonb;
     v_entry ducto.credit_transactions;
 begin

@@ -8,7 +8,7 @@ set search_path = ''
 as $$
 declare
     v_paid numeric;
-    v_allocations jsonb := '[]';
+    v_allocations jsonb := '[]'::jsonb;
 begin
     select least(a.debt, l.remaining) into v_paid
     from ducto.credit_accounts a

@@ -47,7 +47,7 @@ begin
                 (v_policy -> 'overdraft_floor')::numeric, v_plan.overdraft_floor, -1e25
             );
         end if;
-        v_terms.max_concurrent_operation := v_policy -> 'max_concurrent';
+        v_terms.max_concurrent_operation := (v_policy -> 'max_concurrent')::integer;
         if not ducto.has_feature(v_plan.features, v_policy ->> 'required_feature') then
             v_terms.missing_feature := v_policy ->> 'required_feature';
         end if;

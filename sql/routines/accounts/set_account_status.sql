@@ -1,3 +1,4 @@
+-- Freezing is a flag on the account, read by every charge under the account's lock.
 create or replace function ducto.set_account_status(p_account_id text, p_status text)
 returns jsonb
 language plpgsql
@@ -16,3 +17,5 @@ begin
     return jsonb_build_object('user_id', p_account_id, 'status', p_status);
 end
 $$;
+comment on function ducto.set_account_status(text, text) is
+    'Sets the status of an account, creating the account on first touch.';

@@ -49,8 +49,8 @@ begin
 end
 $$;
 comment on function public.ducto_set_spend_cap(text, text, numeric, text, text) is
-    'Caps what may leave a user''s balance in a UTC window: p_cap_type daily, weekly (from Monday) or '
-    'monthly; p_model: only charges of this model. What the window has already seen counts; the free '
-    'allowance does not. p_action: deny refuses the charge, warn adds a warning to its result, '
-    'notify only writes an event. Setting it again replaces it. Errors: DU017. Callers: service, '
-    'admin. Idempotent.';
+    'Caps what may leave a user''s balance in a UTC window: p_cap_type daily, weekly (from '
+    'Monday) or monthly; p_model: only charges of this model. What the window has already seen '
+    'counts; the free allowance does not. p_action: deny refuses the charge, warn adds a warning '
+    'to its result, notify only writes an event. Setting it again replaces it. Errors: DU017. '
+    'Callers: service, admin. Idempotent.';

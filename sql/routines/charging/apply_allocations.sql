@@ -16,7 +16,7 @@ declare
 begin
     for v_index in 0 .. jsonb_array_length(p_allocations) - 1 loop
         v_item := p_allocations -> v_index;
-        v_amount := v_item -> 'amount';
+        v_amount := (v_item -> 'amount')::numeric;
         if v_amount is not null then
             update ducto.credit_lots l set
                 remaining = l.remaining + v_amount,

@@ -1,6 +1,7 @@
--- The charge: lock, assess, decide, write. One pipeline behind every front door. It returns denials
--- and errors instead of raising them, so that one item of a batch cannot spoil the rest. What every
--- charge does is written out here, what few charges need is called: a nested call costs two percent.
+-- The charge: lock, assess, decide, write. One pipeline behind every front door. It returns
+-- denials and errors instead of raising them, so that one item of a batch cannot spoil the rest.
+-- What every charge does is written out here, what few charges need is called: a nested call costs
+-- two percent.
 create or replace function ducto.charge(
     p_account_id text,
     p_actor_id text,
@@ -77,7 +78,7 @@ begin
         );
     end if;
     for v_index in 0 .. coalesce(jsonb_array_length(v.allocations), 0) - 1 loop
-        v_take := v.allocations -> v_index -> 'amount';
+        v_take := (v.allocations -> v_index -> 'amount')::numeric;
         update ducto.credit_lots l set
             remaining = l.remaining + v_take, live = l.remaining + v_take > 0
         where l.account_id = p_account_id

@@ -27,7 +27,7 @@ begin
             return ducto.invalid(v_key, format('%s must be a string.', v_key));
         end if;
     end loop;
-    select count(*) into v_kinds from jsonb_each(p_item) i
+    select count(*)::integer into v_kinds from jsonb_each(p_item) i
     where i.key in ('metrics', 'amount', 'job_name') and i.value <> 'null';
     if v_kinds <> 1 then
         return ducto.invalid(

@@ -6,12 +6,14 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_results jsonb[] := '{}';
+    v_results jsonb[] := '{}'::jsonb[];
     v_item jsonb;
     v_result jsonb;
     v_account_id text;
 begin
-    if jsonb_typeof(p_charges) is distinct from 'array' or jsonb_array_length(p_charges) > 1000 then
+    if jsonb_typeof(p_charges) is distinct from 'array'
+        or jsonb_array_length(p_charges) > 1000
+    then
         perform ducto.raise_error('DU017', ducto.invalid(
             'p_charges', 'Charges are a JSON array of at most 1000 objects.'
         ));
@@ -43,7 +45,8 @@ begin
 end
 $$;
 comment on function public.ducto_deduct_batch(jsonb) is
-    'Charges many usages of many users in one call. p_charges: up to 1000 objects with user_id, one '
-    'of metrics, amount or job_name, and optionally team_id, idempotency_key and metadata. Returns '
-    'one result per item, in order: status ok, denied or error; an item that fails spoils no other. '
-    'Errors raised: DU017 (not an array). Callers: service, admin. Idempotent item by item.';
+    'Charges many usages of many users in one call. p_charges: up to 1000 objects with user_id, '
+    'one of metrics, amount or job_name, and optionally team_id, idempotency_key and metadata. '
+    'Returns one result per item, in order: status ok, denied or error; an item that fails spoils '
+    'no other. Errors raised: DU017 (not an array). Callers: service, admin. Idempotent item by '
+    'item.';

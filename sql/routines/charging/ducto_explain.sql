@@ -8,7 +8,7 @@ as $$
 declare
     v_entry ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
     v_price jsonb;
-    v_rates jsonb := '[]';
+    v_rates jsonb := '[]'::jsonb;
 begin
     if v_entry.type = 'usage' and v_entry.metrics is not null then
         v_price := ducto.price_usage(

@@ -50,8 +50,8 @@ begin
 end
 $$;
 comment on function public.ducto_quote(text, jsonb, text) is
-    'What ducto_deduct would do with p_metrics, by the same code, writing nothing: price, allowance '
-    'part, the lots it would draw on (lot null: an allowance that is due), cap headroom, balance '
-    'after; or affordable false with the code, error and message of the denial. p_team_id: paid by '
-    'the team. Errors: DU003, DU004, DU015, DU016, DU017, DU018, DU022. Callers: service, admin, '
-    'reader.';
+    'What ducto_deduct would do with p_metrics, by the same code, writing nothing: price, '
+    'allowance part, the lots it would draw on (lot null: an allowance that is due), cap '
+    'headroom, balance after; or affordable false with the code, error and message of the denial. '
+    'p_team_id: paid by the team. Errors: DU003, DU004, DU015, DU016, DU017, DU018, DU022. '
+    'Callers: service, admin, reader.';

@@ -1,5 +1,5 @@
--- The result of the charge already written under a key; null: the key is new. The stored row is what
--- the key stands for: anything but the same charge again is a conflict.
+-- The result of the charge already written under a key; null: the key is new. The stored row is
+-- what the key stands for: anything but the same charge again is a conflict.
 create or replace function ducto.find_replay(
     p_account ducto.credit_accounts,
     p_actor_id text,

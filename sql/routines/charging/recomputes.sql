@@ -6,7 +6,7 @@ create or replace function ducto.recomputes(
 )
 returns boolean
 language plpgsql
-stable
+immutable
 security invoker
 set search_path = ''
 as $$

@@ -14,7 +14,8 @@ declare
     v_allocations jsonb;
 begin
     -- An allowance is not part of the balance: its lapse is not a ledger entry.
-    update ducto.credit_lots l set forfeited = l.forfeited + l.remaining, remaining = 0, live = false
+    update ducto.credit_lots l set
+        forfeited = l.forfeited + l.remaining, remaining = 0, live = false
     where l.account_id = p_account_id
         and l.live and l.expires_at <= p_now and l.kind = 'allowance';
 
@@ -24,7 +25,7 @@ begin
             order by l.lot_id
         ),
         trim_scale(coalesce(sum(l.remaining), 0)),
-        count(*)
+        count(*)::integer
     into v_allocations, expired, lots
     from ducto.credit_lots l
     where l.account_id = p_account_id and l.live and l.expires_at <= p_now;
@@ -35,4 +36,5 @@ begin
 end
 $$;
 comment on function ducto.book_expiry(text, timestamptz) is
-    'Books the lapsed lots of the locked account as one entry: the credits that expired, of how many lots.';
+    'Books the lapsed lots of the locked account as one entry: the credits that expired, of how '
+    'many lots.';

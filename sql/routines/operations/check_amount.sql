@@ -14,7 +14,9 @@ begin
     if p_amount is null then
         return ducto.invalid(p_argument, 'An amount is needed.');
     elsif p_amount in ('NaN', 'Infinity', '-Infinity') then
-        return ducto.invalid(p_argument, 'An amount must be a finite number, not ' || p_amount || '.');
+        return ducto.invalid(
+            p_argument, 'An amount must be a finite number, not ' || p_amount || '.'
+        );
     elsif p_amount < 0 and not p_negative then
         return ducto.invalid(
             p_argument, 'An amount must not be negative: ' || left(p_amount::text, 60) || '.'

@@ -17,8 +17,8 @@ begin
 end
 $$;
 comment on function public.ducto_check() is
-    'Holds the books against themselves and returns a row per violation, none on a healthy database: '
-    'balances against lots, lots and debts against allocations, the chain of entries, each entry '
-    'against its allocations, refunds against charges, cap totals and holds against their entries, '
-    'and the last 1000 charges against their price. Reads everything: run it at quiet times. '
-    'Callers: admin.';
+    'Holds the books against themselves and returns a row per violation, none on a healthy '
+    'database: balances against lots, lots and debts against allocations, the chain of entries, '
+    'each entry against its allocations, refunds against charges, cap totals and holds against '
+    'their entries, and the last 1000 charges against their price. Reads everything: run it at '
+    'quiet times. Callers: admin.';

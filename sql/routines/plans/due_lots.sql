@@ -12,7 +12,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_lots ducto.lot[] := '{}';
+    v_lots ducto.lot[] := '{}'::ducto.lot[];
     v_start timestamptz;
     v_end timestamptz;
     v_last_start timestamptz;

@@ -33,7 +33,7 @@ begin
         return;
     end if;
     -- An estimate that is never too high, then stepped up to the period that holds p_now.
-    v_count := case
+    v_count := (case
         when p_period in ('daily', 'weekly') then floor(
             extract(epoch from v_now - v_anchor) / extract(epoch from v_step)
         )
@@ -41,7 +41,7 @@ begin
             (extract(year from v_now) - extract(year from v_anchor)) * 12
             + extract(month from v_now) - extract(month from v_anchor) - 1
         else extract(year from v_now) - extract(year from v_anchor) - 1
-    end;
+    end)::integer;
     while v_anchor + (v_count + 1) * v_step <= v_now loop
         v_count := v_count + 1;
     end loop;

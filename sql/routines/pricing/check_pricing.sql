@@ -24,7 +24,7 @@ begin
         return ducto.one_config_error('', 'a pricing config has at most 4 MB');
     elsif v_compiler is not null then
         execute format('select %s($1)', v_compiler) into v_result using v_config;
-        return v_result;
+        return v_result || ducto.refuse_programs(v_result -> 'programs', v_config);
     elsif v_programs is null then
         return ducto.one_config_error('_compiled', 'this server cannot compile expressions')
             || jsonb_build_object(

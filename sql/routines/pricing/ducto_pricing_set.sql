@@ -25,6 +25,8 @@ begin
     perform ducto.stage_pricing(
         v_version, p_config - '_compiled', v_checked -> 'programs', p_label, true
     );
+    -- Sessions that planned their look-ups when there were few rates must plan them anew.
+    analyze (skip_locked) ducto.credit_rates;
     return ducto.pricing_object(v_version)
         || jsonb_build_object('warnings', v_checked -> 'warnings');
 end

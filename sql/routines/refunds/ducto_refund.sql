@@ -54,7 +54,8 @@ begin
 end
 $$;
 comment on function public.ducto_refund(bigint, numeric, text, text, jsonb) is
-    'Gives back a charge, or p_amount of it, to the account that paid: to the lots it came from, the '
-    'last first, and the allowance part to the allowance. Credits of a lot that has expired since '
-    'come back as a lot with the life they had left. Refunds of one charge never exceed it. Errors: '
-    'DU007, DU008, DU009, DU017, DU021. Callers: service, admin. Idempotent by p_idempotency_key.';
+    'Gives back a charge, or p_amount of it, to the account that paid: to the lots it came from, '
+    'the last first, and the allowance part to the allowance. Credits of a lot that has expired '
+    'since come back as a lot with the life they had left. Refunds of one charge never exceed it. '
+    'Errors: DU007, DU008, DU009, DU017, DU021. Callers: service, admin. Idempotent by '
+    'p_idempotency_key.';

@@ -64,7 +64,7 @@ begin
 end
 $$;
 comment on function public.ducto_revoke_grant(bigint, boolean, text, text, jsonb) is
-    'Takes a grant back, for instance a purchase that was charged back: what is left of its lot goes, '
-    'and what has been spent of it becomes debt, or is written off with p_write_off true. A grant is '
-    'revoked once: again returns the first result. Errors: DU007, DU008, DU017, DU021. Callers: '
-    'service, admin. Idempotent.';
+    'Takes a grant back, for instance a purchase that was charged back: what is left of its lot '
+    'goes, and what has been spent of it becomes debt, or is written off with p_write_off true. A '
+    'grant is revoked once: again returns the first result. Errors: DU007, DU008, DU017, DU021. '
+    'Callers: service, admin. Idempotent.';

@@ -15,7 +15,7 @@ set search_path = ''
 as $$
 declare
     v_lot ducto.credit_lots;
-    v_debt numeric := 0;
+    v_debt numeric := 0.0;
     v_expires_at timestamptz;
     v_lot_id bigint;
 begin

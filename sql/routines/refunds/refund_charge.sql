@@ -22,9 +22,9 @@ declare
     v_part numeric;
     v_item jsonb;
     v_given record;
-    v_allocations jsonb := '[]';
-    v_amount numeric := 0;
-    v_allowance numeric := 0;
+    v_allocations jsonb := '[]'::jsonb;
+    v_amount numeric := 0.0;
+    v_allowance numeric := 0.0;
     v_entry ducto.credit_transactions;
 begin
     select coalesce(sum(t.amount - t.allowance_consumed), 0) into v_skip

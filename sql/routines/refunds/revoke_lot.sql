@@ -15,7 +15,7 @@ set search_path = ''
 as $$
 declare
     v_spent numeric := p_lot.amount - p_lot.remaining - p_lot.forfeited;
-    v_allocations jsonb := '[]';
+    v_allocations jsonb := '[]'::jsonb;
 begin
     if p_lot.remaining > 0 then
         v_allocations := jsonb_build_array(

@@ -21,5 +21,5 @@ begin
 end
 $$;
 comment on function public.ducto_get_available(text) is
-    'What a charge could take now, were the floor 0: balance + allowance_remaining - held. Callers: '
-    'service, admin, reader.';
+    'What a charge could take now, were the floor 0: balance + allowance_remaining - held. '
+    'Callers: service, admin, reader.';

@@ -6,9 +6,7 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_found record := ducto.lock_hold(p_reservation_id);
-    v_hold ducto.credit_reservations := v_found.hold;
-    v_account ducto.credit_accounts := v_found.account;
+    v_hold ducto.credit_reservations := ducto.lock_hold(p_reservation_id);
     v_now timestamptz := ducto.now();
     v_replayed boolean := v_hold.status <> 'active';
 begin
@@ -24,7 +22,7 @@ begin
             v_hold, case when v_hold.expires_at <= v_now then 'expired' else 'released' end, v_now
         );
     end if;
-    return ducto.hold_result(v_hold, v_account, v_now, v_replayed);
+    return ducto.hold_result(v_hold, ducto.find_account(v_hold.account_id), v_now, v_replayed);
 end
 $$;
 comment on function public.ducto_release(uuid) is

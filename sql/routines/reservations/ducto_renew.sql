@@ -9,7 +9,6 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_found record;
     v_hold ducto.credit_reservations;
     v_now timestamptz;
 begin
@@ -18,8 +17,7 @@ begin
             'p_ttl_seconds', 'A hold lasts 1 to 604800 seconds.'
         ));
     end if;
-    v_found := ducto.lock_hold(p_reservation_id);
-    v_hold := v_found.hold;
+    v_hold := ducto.lock_hold(p_reservation_id);
     v_now := ducto.now();
     if v_hold.status <> 'active' or v_hold.expires_at <= v_now then
         perform ducto.raise_error('DU011', jsonb_build_object(
@@ -36,7 +34,7 @@ begin
     -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
     update ducto.credit_accounts a set open_holds = a.open_holds
     where a.account_id = v_hold.account_id;
-    return ducto.hold_result(v_hold, v_found.account, v_now, false);
+    return ducto.hold_result(v_hold, ducto.find_account(v_hold.account_id), v_now, false);
 end
 $$;
 comment on function public.ducto_renew(uuid, integer) is

@@ -14,8 +14,7 @@ security definer
 set search_path = ''
 as $$
 declare
-    v_found record := ducto.lock_hold(p_reservation_id);
-    v_hold ducto.credit_reservations := v_found.hold;
+    v_hold ducto.credit_reservations := ducto.lock_hold(p_reservation_id);
     v_final boolean := coalesce(p_final, true);
     v_amount numeric := coalesce(p_amount, case when p_metrics is null
         then greatest(v_hold.amount - v_hold.charged, 0) end);
@@ -39,7 +38,7 @@ begin
         end if;
     else
         v_result := ducto.settle_closed(
-            v_hold, v_found.account, p_metrics, p_amount, p_idempotency_key
+            v_hold, ducto.find_account(v_hold.account_id), p_metrics, p_amount, p_idempotency_key
         );
     end if;
     if v_result ->> 'status' = 'ok' then
@@ -52,9 +51,9 @@ comment on function public.ducto_settle(
     uuid, jsonb, numeric, boolean, text, jsonb, boolean
 ) is
     'Charges what a hold was taken for: p_metrics at the hold''s pinned price, p_amount, or the '
-    'rest of the hold. Less than the hold frees the rest; more takes the difference, and what no lot can '
-    'pay becomes debt. p_final false charges a part and keeps the rest held. After the deadline '
-    '(and the configured grace) it is refused with DU011; with p_raise false the refusal is returned '
-    'and leaves a credits.unbilled_usage event. Errors: DU004, DU007, DU010, DU011, DU017, DU018, '
-    'DU022. Callers: service, admin. Idempotent: a final settlement by its reservation, a partial '
-    'one by p_idempotency_key.';
+    'rest of the hold. Less than the hold frees the rest; more takes the difference, and what no '
+    'lot can pay becomes debt. p_final false charges a part and keeps the rest held. After the '
+    'deadline (and the configured grace) it is refused with DU011; with p_raise false the refusal '
+    'is returned and leaves a credits.unbilled_usage event. Errors: DU004, DU007, DU010, DU011, '
+    'DU017, DU018, DU022. Callers: service, admin. Idempotent: a final settlement by its '
+    'reservation, a partial one by p_idempotency_key.';

@@ -12,7 +12,7 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_cost numeric := p_result -> 'cost';
+    v_cost numeric := (p_result -> 'cost')::numeric;
 begin
     update ducto.credit_reservations r set
         charged = r.charged + v_cost,

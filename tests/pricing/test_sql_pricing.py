@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -694,3 +695,59 @@ def test_reprice_takes_only_the_window(both: Connection) -> None:
         assert rows == [(charges,)]
     error, _ = error_of(both, "select ducto_reprice(%s, now(), now())", candidate)
     assert error.sqlstate == "DU017"
+
+
+# Size
+
+
+def many(models: int, text: str = "input_tokens * 0.001") -> dict[str, Any]:
+    return {"models": {f"provider/model-{n}": f"{text} + {n}" for n in range(models)}}
+
+
+SLOW = " + ".join(["(1/3) * (1/7)"] * 24)
+
+
+@pytest.mark.parametrize("routine", ["ducto_pricing_set", "ducto_pricing_validate"])
+def test_compiling_can_be_interrupted(db: Connection, routine: str) -> None:
+    db.execute("set statement_timeout = '200ms'")
+    started = time.monotonic()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        one(db, f"select {routine}(%s)", many(5000, SLOW))
+    assert time.monotonic() - started < 5
+    db.execute("set statement_timeout = 0")
+    assert publish(db, {"models": {"m": 1}})["version"] == 1
+
+
+@pytest.mark.parametrize("host", ["plpython", "portable"])
+def test_look_ups_do_not_grow_with_models_and_versions(
+    db: Connection, connect: Connect, host: str
+) -> None:
+    """Rows read are counted, in a session that has priced when there was next to nothing."""
+    usage = dumps({"model": "provider/model-7-2026-01-01", "input_tokens": 1000})
+    price = f"select ducto.price_{host}(%s, null, %s::jsonb) -> 'cost'"
+    publish(db, {"models": {"provider/model-7": 1}})
+    for _ in range(10):
+        assert one(db, price, 1, usage) == 1
+    for _ in range(3):
+        publish(db, many(2000))
+    for session in (db, connect()):
+        session.execute("begin")
+        assert one(session, price, 4, usage) == 8
+        row = session.execute(
+            "select seq_scan, idx_scan, idx_tup_fetch from pg_stat_xact_user_tables"
+            " where relname = 'credit_rates'"
+        ).fetchone()
+        assert row is not None
+        sequential, probes, fetched = row
+        assert sequential == 0
+        assert probes <= 4 and fetched <= 4
+        session.execute("rollback")
+
+
+def test_thousands_of_models_are_published_in_seconds(both: Connection) -> None:
+    config = prepared(both, many(4000))
+    started = time.monotonic()
+    one(both, "select ducto_pricing_set(%s) -> 'version'", config)
+    assert time.monotonic() - started < 20
+    usage = {"model": "provider/model-3999", "input_tokens": 1000}
+    assert one(both, "select ducto_calculate(%s) -> 'total'", usage) == 4000

@@ -13,6 +13,7 @@ declare
     v_account ducto.credit_accounts;
     v ducto.assessment;
     v_now timestamptz := ducto.now();
+    v_bonus numeric;
     v_failure jsonb := ducto.check_arguments(p_user_id, null, null, coalesce(p_metrics, 'null'));
 begin
     if v_failure is not null then
@@ -22,9 +23,15 @@ begin
     if p_team_id is not null then
         perform ducto.find_team_member(p_team_id, p_user_id);
     end if;
+    -- A bonus that comes with the account counts before the account exists: as a debt below zero.
+    v_bonus := ducto.bonus_due(v_account.account_id);
+    v_account.debt := v_account.debt - v_bonus;
     v := ducto.assess(v_account, p_metrics, null, p_metrics ->> 'operation', v_now, null);
     if v.failure is not null then
         perform ducto.raise_error(v.failure ->> 'code', v.failure);
+    end if;
+    if v_bonus > 0 and v.amount > 0 then
+        v.allocations := (v.allocations - -1) || ducto.draw_bonus(v_bonus, v.amount);
     end if;
     v := ducto.decide(v, v_account, null, v_now);
     return jsonb_build_object(

@@ -17,7 +17,7 @@ declare
     v_hold ducto.credit_reservations := ducto.lock_hold(p_reservation_id);
     v_final boolean := coalesce(p_final, true);
     v_amount numeric := coalesce(p_amount, case when p_metrics is null
-        then greatest(v_hold.amount - v_hold.charged, 0) end);
+        then ducto.rest_of_hold(v_hold, p_idempotency_key) end);
     v_now timestamptz := ducto.now();
     v_result jsonb;
 begin

@@ -14,18 +14,31 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_replay jsonb := ducto.find_replay(
-        p_account, p_hold.actor_id, p_metrics, p_amount, p_hold.reservation_id,
-        coalesce(p_idempotency_key, 'settle:' || p_hold.reservation_id)
-    );
     v_entry ducto.credit_transactions;
+    v_amount numeric := coalesce(p_amount, case when p_metrics is null
+        then ducto.rest_of_hold(p_hold, p_idempotency_key) end);
+    v_replay jsonb := ducto.find_replay(
+        p_account, p_hold.actor_id, p_metrics, v_amount, p_hold.reservation_id, p_idempotency_key
+    );
 begin
-    if p_metrics is null and p_amount is null and p_hold.status = 'settled' then
+    if v_replay is not null then
+        return v_replay;
+    elsif p_hold.status = 'settled' then
+        -- The last settlement stands for the reservation, whatever its key was.
         select t.* into v_entry from ducto.credit_transactions t
         where t.account_id = p_hold.account_id and t.id = p_hold.transaction_id;
-        return ducto.charge_result(v_entry, p_account.kind, true);
-    elsif v_replay is not null then
-        return v_replay;
+        if v_entry.metrics is not distinct from p_metrics
+            and coalesce(p_amount = v_entry.allowance_consumed - v_entry.amount, true)
+            or p_metrics is null and p_amount is null
+        then
+            return ducto.charge_result(v_entry, p_account.kind, true);
+        elsif p_idempotency_key is null then
+            return ducto.failure('error', 'DU007', jsonb_build_object(
+                'user_id', p_account.account_id,
+                'idempotency_key', v_entry.idempotency_key,
+                'transaction_id', v_entry.id
+            ));
+        end if;
     end if;
     return ducto.failure('denied', 'DU011', jsonb_build_object(
         'reservation_id', p_hold.reservation_id,

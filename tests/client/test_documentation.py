@@ -35,11 +35,10 @@ def test_the_python_page_runs(
         exec(compile("\n" * (line - 1) + code, "docs/python.md", "exec"), namespace)
 
 
-@pytest.mark.parametrize("evaluator", ["plpython", "portable"])
-def test_the_command_line_page_runs(evaluator: str, make_db: MakeDb, tmp_path: Path) -> None:
+def test_the_command_line_page_runs(make_db: MakeDb, tmp_path: Path) -> None:
     environment = {
         **os.environ,
-        "DATABASE_URL": make_db(evaluator),
+        "DATABASE_URL": make_db("portable"),
         "PATH": f"{_bin(tmp_path)}:{os.environ['PATH']}",
     }
     found = blocks("cli.md", "sh")

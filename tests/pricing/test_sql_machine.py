@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ducto_pg.exact_json import dumps
+from ducto_pg.exact_json import dumps, loads
+from ducto_pg.plpython import machine
 from tests.support.databases import Connection, Databases, open_connection
 
 TEXT = "input_tokens * 0.03 + 1"
@@ -216,3 +219,37 @@ def test_evaluation_errors_are_returned_by_name(
     db: Connection, code: list[int], constants: list[str], error: str
 ) -> None:
     assert run(db, code, *constants) == (None, error)
+
+
+# The page that documents the format
+
+PAGE = Path(__file__).parents[2] / "docs" / "portable-programs.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_block_of_the_page_runs(db: Connection) -> None:
+    (program,) = map(loads, blocks("json"))
+    assert program == GOOD
+    (python,) = blocks("python")
+    exec(compile(python, str(PAGE), "exec"), {})
+    run_block, publish_block = blocks("sql")
+    assert db.execute(run_block.encode()).fetchall() == [(Decimal("4.00"), None)]
+    with db.transaction(force_rollback=True):
+        row = db.execute(publish_block.encode()).fetchone()
+        assert row is not None
+        assert row[0]["config"] == {"models": {"gpt-4": TEXT}}
+
+
+def test_page_lists_every_instruction_and_error() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    names = [
+        name
+        for name, number in vars(machine).items()
+        if name.isupper() and isinstance(number, int) and number in range(1, 35)
+    ]
+    assert len(names) == 34
+    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
+    assert [reason for reason in machine.REASONS if f"`{reason}`" not in page] == []

@@ -16,6 +16,9 @@ declare
     v_before text;
     v_failure jsonb := ducto.check_arguments(p_user_id, null, null, null);
 begin
+    if not isfinite(p_period_anchor) then
+        v_failure := ducto.invalid('p_period_anchor', 'The anchor must be a finite instant.');
+    end if;
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;

@@ -34,7 +34,8 @@ begin
         )::ducto.lot;
     end if;
 
-    if p_terms.rollover_max > 0 and not exists (
+    -- Only what this plan left: a plan entered since revives nothing that lapsed under another.
+    if p_terms.rollover_max > 0 and p_account.plan_since < v_start and not exists (
         select from ducto.credit_lots l
         where l.account_id = p_account.account_id
             and l.kind = 'rollover' and l.period_start = v_start

@@ -11,7 +11,14 @@ set search_path = ''
 as $$
 declare
     v_removed boolean;
+    v_failure jsonb := coalesce(
+        ducto.check_arguments(p_user_id, null, null, null),
+        ducto.check_cap(p_cap_type, 'deny', p_model)
+    );
 begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
     perform ducto.lock_account(p_user_id);
     delete from ducto.credit_spend_caps c
     where c.account_id = p_user_id
@@ -28,4 +35,5 @@ begin
 end
 $$;
 comment on function public.ducto_remove_spend_cap(text, text, text) is
-    'Removes a cap; removed is false when there was none. Callers: service, admin. Idempotent.';
+    'Removes a cap; removed is false when there was none. Errors: DU017. Callers: service, admin. '
+    'Idempotent.';

@@ -18,7 +18,7 @@ declare
     v_failure jsonb := coalesce(
         ducto.check_arguments(p_user_id, null, null, null),
         ducto.check_amount('p_limit', p_limit),
-        ducto.check_cap(p_cap_type, p_action)
+        ducto.check_cap(p_cap_type, p_action, p_model)
     );
 begin
     if v_failure is not null then

@@ -25,7 +25,8 @@ as $$
         union all
         select o.path || '.', o.plan_key, o.rates from overrides o where o.by_section
     ), entries as (
-        select o.prefix || s.section as path, o.plan_key, s.section, o.sections -> s.section as rates
+        select o.prefix || s.section as path, o.plan_key, s.section,
+            o.sections -> s.section as rates
         from owners o
         cross join unnest('{models,tools,search,cache,fixed}'::text[]) s(section)
         union all

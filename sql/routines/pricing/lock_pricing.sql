@@ -7,4 +7,4 @@ security invoker
 set search_path = ''
 return pg_advisory_xact_lock(4785300192668116);
 comment on function ducto.lock_pricing() is
-    'Serialises everything that changes which pricing version is active, until the transaction ends.';
+    'Serialises, until the transaction ends, what changes which pricing version is active.';

@@ -37,7 +37,9 @@ begin
             return jsonb_build_object(
                 'message', ducto.reason_sentence(v_run.error)
                 || case when v_usage is null then ', whatever the usage' else ' with ' || (
-                    select string_agg(n.name || ' = ' || (v_usage ->> n.name), ', ' order by n.place)
+                    select string_agg(
+                        n.name || ' = ' || (v_usage ->> n.name), ', ' order by n.place
+                    )
                     from unnest(p_names) with ordinality n(name, place)
                 ) end,
                 'reason', v_run.error,

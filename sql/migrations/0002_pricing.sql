@@ -72,8 +72,8 @@ comment on column ducto.credit_rates.key is
 comment on column ducto.credit_rates.code is
     'The program: pairs of an opcode and its argument.';
 comment on column ducto.credit_rates.plain_scale is
-    'The scale of the price, where nothing but this rate prices a usage of standard metrics, rounded '
-    'half up; null: see the version. A charge then needs to read nothing else.';
+    'The scale of the price, where nothing but this rate prices a usage of standard metrics, '
+    'rounded half up; null: see the version. A charge then needs to read nothing else.';
 comment on column ducto.credit_rates.plain_except is
     'The plans that plain_scale does not hold for, because they override rates.';
 

@@ -1,7 +1,7 @@
--- The compiler and validator of pricing configs, in PL/Python; its text is the package's own, below.
--- Python code cannot be interrupted, but a query can: one before each expression lets a cancel or a
--- timeout through, and what one expression may cost is bounded. Called by ducto.check_pricing, which
--- bounds the size of the whole.
+-- The compiler and validator of pricing configs, in PL/Python; its text, below, is the package's.
+-- Python code cannot be interrupted, but a query can: one before each expression lets a cancel or
+-- a timeout through, and what one expression may cost is bounded. Called by ducto.check_pricing,
+-- which bounds the size of the whole.
 create or replace function ducto.compile_pricing(p_config jsonb)
 returns jsonb
 language plpython3u

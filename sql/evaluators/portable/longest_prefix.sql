@@ -1,8 +1,8 @@
--- The rate whose key is the longest that a name starts with (the whole name included, _default not);
--- a null row: none. In collation C a prefix of the name is never above it, so the greatest key that
--- is not above the name is either that prefix, or tells how much of the name a prefix can still
--- share. Each step is one index probe, and mostly the first is the last; how many there are depends
--- on the name, not on the number of keys.
+-- The rate whose key is the longest that a name starts with (the whole name included, _default
+-- not); a null row: none. In collation C a prefix of the name is never above it, so the greatest
+-- key that is not above the name is either that prefix, or tells how much of the name a prefix can
+-- still share. Each step is one index probe, and mostly the first is the last; how many there are
+-- depends on the name, not on the number of keys.
 create or replace function ducto.longest_prefix(
     p_version integer,
     p_plan_key text,

@@ -1,6 +1,6 @@
 -- Validates metrics. Returns {model, job_name, numbers, calls, unnamed_calls}: the numbers with
--- tool_calls as their total, the calls per tool, the calls that were only counted; or {code, detail}
--- of the first metric that is refused. Numbers with a model are checked all at once.
+-- tool_calls as their total, the calls per tool, the calls that were only counted; or
+-- {code, detail} of the first metric that is refused. Numbers with a model are checked all at once.
 create or replace function ducto.read_usage(p_metrics jsonb, p_names text[])
 returns jsonb
 language plpgsql

@@ -6,15 +6,18 @@ returns table (
     active boolean,
     created_at timestamptz
 )
-language sql
+language plpgsql
 stable
 security definer
 set search_path = ''
-begin atomic
-    select c.id, c.version, c.label, c.active, c.created_at
-    from ducto.credit_pricing_config c
-    where c.version > 0
-    order by c.version desc;
-end;
+as $$
+begin
+    return query
+        select c.id, c.version, c.label, c.active, c.created_at
+        from ducto.credit_pricing_config c
+        where c.version > 0
+        order by c.version desc;
+end
+$$;
 comment on function public.ducto_pricing_list() is
     'All pricing versions, newest first, without their configs. Callers: service, admin, reader.';

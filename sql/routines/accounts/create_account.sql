@@ -26,6 +26,8 @@ begin
         perform ducto.grant_credits(
             v_account, v_now, v_bonus, 'signup_bonus', null, null, null, null, null, '{}'
         );
+        select a.* into v_account from ducto.credit_accounts a
+        where a.account_id = p_account_id;
     end if;
     return v_account;
 end

@@ -8,6 +8,8 @@ as $$
 declare
     v_now timestamptz := ducto.now();
     v_account_id text;
+    v_account ducto.credit_accounts;
+    v ducto.assessment;
 begin
     if coalesce(p_dry_run, false) then
         return query
@@ -27,10 +29,15 @@ begin
         order by a.account_id
         for no key update skip locked
     loop
-        perform ducto.lock_account(v_account_id);
+        v_account := ducto.lock_account(v_account_id);
+        v_now := ducto.now();
         select v_account_id, b.expired, b.lots into user_id, expired, lots
-        from ducto.book_expiry(v_account_id, ducto.now()) b;
+        from ducto.book_expiry(v_account_id, v_now) b;
         if lots > 0 then
+            v := ducto.assess(v_account, null, 0, null, v_now, null);
+            perform ducto.check_thresholds(
+                v_account, v.thresholds, v.balance, v.allowance, v_now, true
+            );
             return next;
         end if;
     end loop;

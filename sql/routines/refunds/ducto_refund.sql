@@ -20,7 +20,8 @@ declare
         ducto.check_arguments(v_charge.account_id, p_idempotency_key, p_metadata, null),
         case when p_amount is not null then ducto.check_amount('p_amount', p_amount) end,
         case when p_amount = 0
-            then ducto.invalid('p_amount', 'An amount of 0 refunds nothing.') end
+            then ducto.invalid('p_amount', 'An amount of 0 refunds nothing.') end,
+        ducto.check_reason(p_reason)
     );
 begin
     if v_failure is not null then

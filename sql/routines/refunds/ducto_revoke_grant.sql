@@ -20,8 +20,9 @@ declare
         concat_ws(e'\x1f', 'revoke', p_transaction_id, coalesce(p_write_off, false)), 'UTF8'
     )) end;
     v_now timestamptz;
-    v_failure jsonb := ducto.check_arguments(
-        v_grant.account_id, p_idempotency_key, p_metadata, null
+    v_failure jsonb := coalesce(
+        ducto.check_arguments(v_grant.account_id, p_idempotency_key, p_metadata, null),
+        ducto.check_reason(p_reason)
     );
 begin
     if v_failure is not null then
@@ -37,7 +38,7 @@ begin
         end if;
     end if;
     v_now := ducto.now();
-    perform ducto.bring_up_to_date(v_account, v_now);
+    v_account := ducto.bring_up_to_date(v_account, v_now);
     select l.* into v_lot from ducto.credit_lots l
     where l.account_id = v_grant.account_id and l.transaction_id = p_transaction_id;
     if not found then
@@ -56,7 +57,7 @@ begin
         return ducto.revocation_result(v_entry, v_lot, true);
     end if;
     v_entry := ducto.revoke_lot(
-        v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key, v_fingerprint,
+        v_account, v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key, v_fingerprint,
         coalesce(p_metadata, '{}')
             || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))
     );

@@ -1,0 +1,15 @@
+-- A reason is a sentence or two, kept in the entry's metadata: null when it is valid, else the error.
+create or replace function ducto.check_reason(p_reason text)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+    if length(p_reason) > 2000 then
+        return ducto.invalid('p_reason', 'A reason has at most 2000 characters.');
+    end if;
+    return null;
+end
+$$;

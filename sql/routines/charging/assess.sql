@@ -57,17 +57,13 @@ begin
         return v;
     end if;
     v_left := v_cost;
-    -- The order of consumption, and the only place that knows it: allowance first, then priority,
-    -- soonest expiry (never last), promotional before paid, oldest first.
+    -- The order of consumption: allowance first, then priority, soonest expiry (never last),
+    -- promotional before paid, oldest first.
     for v_lot in
-        select l.lot_id, l.kind = 'allowance' as free, l.remaining, l.expires_at, l.priority,
-            l.category
+        select l.lot_id, l.kind = 'allowance' as free, l.remaining, l.expires_at
         from ducto.credit_lots l
         where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
-        union all
-        select null, d.kind = 'allowance', d.remaining, d.expires_at, d.priority, d.category
-        from unnest(v_terms.due) d
-        order by free desc, priority, expires_at nulls last, category desc, lot_id
+        order by free desc, l.priority, l.expires_at nulls last, l.category desc, l.lot_id
     loop
         if v_lot.expires_at <= p_now then
             v_stale := true;
@@ -84,6 +80,11 @@ begin
                 || jsonb_build_object('lot', v_lot.lot_id, 'amount', -trim_scale(v_take));
         end if;
     end loop;
+    if v_terms.due <> '{}' then
+        select d.balance - p_account.debt, d.allowance, d.allocations, d.unpaid
+        into v_balance, v_allowance, v_allocations, v_left
+        from ducto.draw_due(p_account.account_id, v_terms.due, v_cost, p_now) d;
+    end if;
     if v_left > 0 then
         v_allocations := coalesce(v_allocations, '[]')
             || jsonb_build_object('debt', trim_scale(v_left));

@@ -40,7 +40,13 @@ begin
             return v.failure;
         end if;
     end if;
-    v_account := ducto.lock_account(p_account_id);
+    -- The lock, as ducto.lock_account takes it when nobody is in the way.
+    select a.* into v_account from ducto.credit_accounts a
+    where a.account_id = p_account_id
+    for no key update skip locked;
+    if not found or current_setting('transaction_isolation') <> 'read committed' then
+        v_account := ducto.lock_account(p_account_id);
+    end if;
     v_now := ducto.now();
     v := ducto.assess(v_account, p_metrics, p_amount, v_operation, v_now, p_hold);
     if v.stale then

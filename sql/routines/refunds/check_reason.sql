@@ -1,4 +1,4 @@
--- A reason is a sentence or two, kept in the entry's metadata: null when it is valid, else the error.
+-- A reason is a few sentences, kept in the metadata of the entry: null when valid, else the error.
 create or replace function ducto.check_reason(p_reason text)
 returns jsonb
 language plpgsql

@@ -402,7 +402,7 @@ class NotRefundable(DuctoError):
 class EvaluationError(DuctoError):
     """DU022 evaluation_error.
 
-    Facts: reason, section, key, expression.
+    Facts: reason, section, key.
     """
 
     code = "DU022"

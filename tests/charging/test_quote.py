@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from tests.support.databases import Connection
 from tests.support.ledger import Ledger, utc
 
-SHARED = (
-    "user_id team_id model cost allowance_consumed amount balance_after available_after"
-    " pricing_version breakdown warnings"
-).split()
+SHARED = [
+    "user_id",
+    "team_id",
+    "model",
+    "cost",
+    "allowance_consumed",
+    "amount",
+    "balance_after",
+    "available_after",
+    "pricing_version",
+    "breakdown",
+    "warnings",
+]
 
 
 def agrees(ledger: Ledger, metrics: dict[str, Any], user_id: str = "ann") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Refunds: from the ledger, to the payer, into the lots the charge came from, never more than it."""
+"""Refunds: from the ledger, to the payer, into the lots the charge came from, never above it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,116 @@
+"""`python -m bench`: what a charge costs, beside the floor; prints ratios with their budgets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+
+from bench.figures import Figure, heading
+from bench.lab import Lab, lab
+from bench.parts import PARTS
+from bench.pgbench import BenchError
+from ducto_pg.embedded import EmbeddedError, server_version
+
+ACCOUNTS, QUICK_ACCOUNTS = 100_000, 10_000
+QUICK_PARTS = ("plain", "plan", "history", "batch", "hot", "first", "migrate")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the parts asked for; 1 and one sentence where they cannot run."""
+    options = arguments(argv)
+    names = options.part or (QUICK_PARTS if options.quick else tuple(PARTS))
+    figures: list[Figure] = []
+    try:
+        # Under --json the report goes where it does not mix with the JSON.
+        with (
+            redirect_stdout(sys.stderr if options.json else sys.stdout),
+            lab(options.seconds, options.rounds, options.clients, options.accounts) as opened,
+        ):
+            report(opened, names, figures)
+    except (BenchError, EmbeddedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps([each.record() for each in figures], indent=2))
+    return 0
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, with what --quick or its absence leaves to be filled in."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, help="only this part; may be repeated"
+    )
+    parser.add_argument("--quick", action="store_true", help="a minute instead of ten: rough")
+    parser.add_argument("--seconds", type=positive, help="of each run (2)")
+    parser.add_argument("--rounds", type=positive, help="of each comparison (5)")
+    parser.add_argument("--clients", type=counts, help="numbers of clients (1,4,16)")
+    parser.add_argument("--accounts", type=positive, help=f"accounts to charge ({ACCOUNTS})")
+    parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
+    options = parser.parse_args(argv)
+    quick = options.quick
+    options.seconds = options.seconds or (1 if quick else 2)
+    options.rounds = options.rounds or (2 if quick else 5)
+    options.clients = options.clients or ((1, 4) if quick else (1, 4, 16))
+    options.accounts = options.accounts or (QUICK_ACCOUNTS if quick else ACCOUNTS)
+    return options
+
+
+def positive(text: str) -> int:
+    """A number of at least one."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Numbers with commas between them."""
+    return tuple(positive(word) for word in text.split(","))
+
+
+def report(opened: Lab, names: Sequence[str], figures: list[Figure]) -> None:
+    """Print the figures as they come, and collect them."""
+    started = time.monotonic()
+    print(describe(opened), flush=True)
+    for name in names:
+        part = PARTS[name]
+        print(heading(part.title, part.unit, part.budget), flush=True)
+        for each in part.measure(opened):
+            figures.append(each)
+            print(each.line(), flush=True)
+    missed = [each for each in figures if each.mark == "missed"]
+    kept = sum(1 for each in figures if each.mark == "ok")
+    print(
+        f"\n{kept} figures within their budgets, {len(missed)} missed;"
+        f" {time.monotonic() - started:.0f} s"
+    )
+
+
+def describe(opened: Lab) -> str:
+    """What the figures were measured on, and how to read them."""
+    version = server_version(opened.cluster.bin_dir)[1]
+    return (
+        f"PostgreSQL {version}, {platform.machine()}, {os_cpus()} processors,"
+        f" {datetime.now(UTC):%Y-%m-%d}; {opened.accounts:,} accounts,"
+        f" {opened.rounds} rounds of {opened.seconds} s\n"
+        "The median of the rounds, then the lowest and the highest; on the right the backend's"
+        "\nprocessor time per charge, of what is compared with and of the charge."
+    )
+
+
+def os_cpus() -> int:
+    """Processors this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

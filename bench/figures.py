@@ -1,0 +1,90 @@
+"""What the benchmark finds out: figures beside their budgets, printed as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The bound of DESIGN: a ratio must reach it, a time must stay under it."""
+
+    bound: float
+    at_least: bool = True
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure keeps it."""
+        return value >= self.bound if self.at_least else value < self.bound
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One result: the median of the rounds, with the lowest and the highest of them.
+
+    ``backend`` is the processor time that one charge takes in the server, in microseconds: of what
+    it is compared with, and its own; None where it is not measured.
+    """
+
+    part: str
+    name: str
+    evaluator: str
+    clients: int
+    unit: str
+    value: float
+    low: float
+    high: float
+    budget: Budget | None
+    backend: tuple[float, float] | None = None
+
+    @property
+    def mark(self) -> str:
+        """ok or missed; empty for a figure without a budget."""
+        if self.budget is None:
+            return ""
+        return "ok" if self.budget.holds(self.value) else "missed"
+
+    def line(self) -> str:
+        """The figure as a line of the report."""
+        digits = 2 if self.unit in ("of the floor", "of the empty case") else 1
+        scope = f"{self.clients} client{'s' if self.clients > 1 else ''}" if self.clients else ""
+        value = f"{self.value:.{digits}f}"
+        spread = f"{self.low:.{digits}f} to {self.high:.{digits}f}"
+        backend = ""
+        if self.backend is not None:
+            backend = f"{self.backend[0]:5.0f} -> {self.backend[1]:5.0f} us"
+        return (
+            f"  {self.name:38} {self.evaluator:9} {scope:11} {value:>7}  {spread:15}"
+            f" {self.mark:7}{backend}"
+        ).rstrip()
+
+    def record(self) -> dict[str, Any]:
+        """The figure for a machine."""
+        return {**asdict(self), "mark": self.mark}
+
+
+def figure(
+    part: str,
+    name: str,
+    evaluator: str,
+    unit: str,
+    values: Sequence[float],
+    budget: Budget | None,
+    *,
+    clients: int = 0,
+    backend: tuple[float, float] | None = None,
+) -> Figure:
+    """The figure that some rounds give."""
+    return Figure(
+        part, name, evaluator, clients, unit, median(values), min(values), max(values), budget,
+        backend,
+    )  # fmt: skip
+
+
+def heading(title: str, unit: str, budget: Budget | None) -> str:
+    """What stands above the lines of a part."""
+    if budget is None:
+        return f"\n{title}: {unit}"
+    return f"\n{title}: {unit}, {'at least' if budget.at_least else 'under'} {budget.bound:g}"

@@ -1,0 +1,185 @@
+"""The server and the databases that are measured.
+
+Guarantees: a cluster of its own, durable like a production server, gone at the end; databases that
+are filled before they are measured, vacuumed and checkpointed, so that no such work falls into a
+round.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from bench.pgbench import HERE, BenchError, Load, Pgbench
+from bench.pricing import copy_versions, plain_config
+from ducto_pg.answers import compiled
+from ducto_pg.embedded import Cluster
+from ducto_pg.exact_json import dumps
+from ducto_pg.migrate import migrate
+from ducto_pg.script import Evaluator
+from tests.support.server import local_programs
+
+Connection = psycopg.Connection[Any]
+
+# Autovacuum would fall into some rounds and not into others; what it does is done beforehand.
+SETTINGS = {
+    "shared_buffers": "512MB",
+    "max_connections": "100",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "1h",
+    "autovacuum": "off",
+    "jit": "off",
+}
+EVALUATORS: tuple[Evaluator, ...] = ("plpython", "portable")
+METRICS = {"model": "gpt-4", "input_tokens": 500, "output_tokens": 200}
+# What METRICS cost; the plan "small" allows just one such charge in a month.
+COST = Decimal("0.027")
+PLANS = {"small": {"free_allowance": COST}, "large": {"free_allowance": 1_000_000}}
+HISTORY_ACCOUNTS = 20
+HISTORY_CHARGES = 10_000
+MODELS, MANY_MODELS, MANY_VERSIONS = 4, 2_000, 100
+
+
+@dataclass
+class Lab:
+    """The running cluster and what has been filled in it so far."""
+
+    cluster: Cluster
+    pgbench: Pgbench
+    seconds: int
+    rounds: int
+    clients: tuple[int, ...]
+    accounts: int
+    _filled: set[tuple[str, str]] = field(default_factory=set)
+
+    def dsn(self, name: str) -> str:
+        """The DSN of one of its databases."""
+        return self.cluster.dsn(name)
+
+    def create(self, name: str) -> str:
+        """A new, empty database."""
+        with psycopg.connect(self.cluster.dsn(), autocommit=True) as link:
+            link.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        return self.dsn(name)
+
+    def charging(self, evaluator: Evaluator, *plans: str) -> str:
+        """The database of the charges, with the floor in it and accounts on the given plans."""
+        name = f"charging_{evaluator}"
+        if not self._first(name, ""):
+            self._fill(name, plans)
+            return self.dsn(name)
+        dsn = self.create(name)
+        self.install(dsn, evaluator, MODELS)
+        with psycopg.connect(dsn, autocommit=True) as link:
+            link.execute((HERE / "floor.sql").read_bytes())
+            link.execute(
+                "insert into floor.balances"
+                " select 'user_' || n, 1000000 from generate_series(1, %s) n",
+                [self.accounts],
+            )
+            add_accounts(link, "user_", self.accounts, None)
+        self._fill(name, plans)
+        return dsn
+
+    def history(self, evaluator: Evaluator, *, full: bool) -> str:
+        """A database of few accounts: with a month of charges, many models and many versions
+        behind them, or with nothing."""
+        dsn = self.create(f"{'full' if full else 'empty'}_{evaluator}")
+        self.install(dsn, evaluator, MANY_MODELS if full else MODELS)
+        with psycopg.connect(dsn, autocommit=True) as link:
+            if full:
+                copy_versions(link, MANY_VERSIONS)
+            add_accounts(link, "small_", HISTORY_ACCOUNTS, "small")
+            if full:
+                bulk(
+                    link,
+                    "select bench.add_charges('small_', %s, %s::jsonb)",
+                    HISTORY_CHARGES,
+                    dumps(METRICS),
+                )
+            settle(link)
+        return dsn
+
+    def install(self, dsn: str, evaluator: Evaluator, models: int) -> None:
+        """The schema, the pricing and the bulk functions."""
+        migrate(dsn, evaluator=evaluator)
+        config = {**plain_config(models), "plans": PLANS}
+        text = dumps(compiled(config) if evaluator == "portable" else config)
+        with psycopg.connect(dsn, autocommit=True) as link:
+            link.execute("select ducto_pricing_set(%s::jsonb)", [text])
+            link.execute((HERE / "seed.sql").read_bytes())
+
+    def load(self, dsn: str, *scripts: str, accounts: int | None = None, charges: int = 1) -> Load:
+        """Clients that run scripts on so many accounts."""
+        variables = {
+            "accounts": str(accounts or self.accounts),
+            "metrics": dumps(METRICS),
+            "cost": str(COST),
+        }
+        return Load(dsn, scripts, variables, charges)
+
+    def _fill(self, name: str, plans: tuple[str, ...]) -> None:
+        with psycopg.connect(self.dsn(name), autocommit=True) as link:
+            for plan in plans:
+                if self._first(name, plan):
+                    add_accounts(link, f"{plan}_", self.accounts, plan)
+            settle(link)
+
+    def _first(self, name: str, what: str) -> bool:
+        first = (name, what) not in self._filled
+        self._filled.add((name, what))
+        return first
+
+
+@contextmanager
+def lab(seconds: int, rounds: int, clients: tuple[int, ...], accounts: int) -> Iterator[Lab]:
+    """A cluster to measure on, until the block ends."""
+    bin_dir = local_programs()
+    if bin_dir is None:
+        raise BenchError(
+            "no PostgreSQL with PL/Python to measure on: install the packages postgresql and "
+            "postgresql-plpython3 (PostgreSQL 15 or newer)"
+        )
+    program = find_pgbench(bin_dir)
+    with Cluster(bin_dir, SETTINGS, durable=True) as cluster:
+        postmaster = (cluster.data_dir / "postmaster.pid").read_text().split()[0]
+        pgbench = Pgbench(program, cluster.dsn(), int(postmaster))
+        yield Lab(cluster, pgbench, seconds, rounds, clients, accounts)
+
+
+def find_pgbench(bin_dir: Path) -> Path:
+    """pgbench, beside the server's programs or on the PATH."""
+    found = shutil.which("pgbench", path=str(bin_dir)) or shutil.which("pgbench")
+    if found is None:
+        raise BenchError(
+            f"pgbench is missing, in {bin_dir} and on the PATH: install the package that brings "
+            "it, postgresql or postgresql-contrib"
+        )
+    return Path(found)
+
+
+def add_accounts(link: Connection, prefix: str, count: int, plan: str | None) -> None:
+    """So many funded accounts."""
+    call: LiteralString = "select bench.add_accounts(%s, %s, %s, %s::jsonb)"
+    bulk(link, call, prefix, count, plan, dumps(METRICS))
+
+
+def bulk(link: Connection, call: LiteralString, *arguments: object) -> None:
+    """Call a function of seed.sql, past the triggers."""
+    with link.transaction():
+        link.execute("set local session_replication_role = replica")
+        link.execute(call, arguments)
+
+
+def settle(link: Connection) -> None:
+    """Do what background work would otherwise do in the middle of a round."""
+    link.execute("vacuum analyze")
+    link.execute("checkpoint")

@@ -16,8 +16,8 @@ begin
     -- In this order: no two rows may be active, not even between two rows of one statement.
     update ducto.credit_pricing_config c set active = false
     where c.active and c.version <> p_version;
-    update ducto.credit_pricing_config c set active = true
-    where c.version = p_version and not c.active;
+    -- Also where it is active already: a snapshot that is too old fails to serialise here.
+    update ducto.credit_pricing_config c set active = true where c.version = p_version;
     return ducto.pricing_object(p_version);
 end
 $$;

@@ -44,7 +44,9 @@ begin
             group by 1 order by 1 desc
         ),
         coalesce((p_config -> 'signup_bonus')::numeric, 0),
-        ducto.now();
+        ducto.now()
+    -- Never met but by a SERIALIZABLE snapshot that is too old, which fails to serialise here.
+    on conflict (version) do nothing;
     perform ducto.stage_plans(p_version, p_config);
     -- A handful of exceptions is stored with each rate; more would not pay.
     select c.scale, c.override_plans into v_plain

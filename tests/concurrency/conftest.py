@@ -60,7 +60,10 @@ def db(dsn: str) -> Iterator[Connection]:
 def sessions(db: Connection, dsn: str) -> Iterator[list[Connection]]:
     """Sixteen sessions."""
     with ExitStack() as stack:
-        yield [stack.enter_context(open_connection(dsn)) for _ in range(16)]
+        yield [
+            stack.enter_context(open_connection(dsn, options="-c statement_timeout=60s"))
+            for _ in range(16)
+        ]
 
 
 @pytest.fixture

@@ -71,7 +71,9 @@ def test_the_signup_bonus_of_a_first_touch_that_is_rolled_back_is_granted_by_the
     assert entries(db, user) == [("signup_bonus", 20), ("usage", -6)]
 
 
-def test_a_signup_bonus_granted_by_hand_twice_is_one(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_signup_bonus_granted_by_hand_twice_is_one(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     bonus = call("select ducto_add_credits(%s, 9, 'signup_bonus')", user)
     first, second = meeting.collide(bonus, bonus)
     assert (first["replayed"], second["replayed"]) == (False, True)

@@ -13,6 +13,7 @@ import pytest
 from tests.concurrency.sessions import Call, Meeting, ask, call, deduct, grant, use
 from tests.support.databases import Connection
 
+
 @pytest.fixture
 def user(db: Connection, user: str) -> str:
     """An account with ten credits."""
@@ -92,19 +93,25 @@ def test_a_charge_of_nothing_keeps_the_chain(meeting: Meeting, user: str) -> Non
     assert second["balance_after"] == 6
 
 
-def test_a_charge_is_denied_by_a_hold_taken_meanwhile(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_is_denied_by_a_hold_taken_meanwhile(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(reserve(user, 8), deduct(user, 3))
     assert second.sqlstate == "DU002"
     assert balance(db, user)["available"] == 2
 
 
-def test_a_hold_is_denied_by_a_charge_made_meanwhile(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_hold_is_denied_by_a_charge_made_meanwhile(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(deduct(user, 3), reserve(user, 8))
     assert second.sqlstate == "DU002"
     assert balance(db, user)["held"] == 0
 
 
-def test_of_two_holds_only_what_is_there_is_held(db: Connection, meeting: Meeting, user: str) -> None:
+def test_of_two_holds_only_what_is_there_is_held(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(reserve(user, 8), reserve(user, 3))
     assert second.sqlstate == "DU002"
     assert balance(db, user)["held"] == 8
@@ -163,22 +170,22 @@ def test_a_hold_released_while_it_is_settled_stays_settled(
     db: Connection, meeting: Meeting, user: str
 ) -> None:
     hold_id = hold(db, user, 5)
-    _, second = meeting.collide(
-        settle(hold_id, 4), call("select ducto_release(%s)", hold_id)
-    )
+    _, second = meeting.collide(settle(hold_id, 4), call("select ducto_release(%s)", hold_id))
     assert second.sqlstate == "DU011"
     assert balance(db, user)["balance"] == 6
 
 
-def test_a_charge_sees_a_hold_renewed_meanwhile(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_sees_a_hold_renewed_meanwhile(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     hold_id = hold(db, user, 8)
-    _, second = meeting.collide(
-        call("select ducto_renew(%s, 3600)", hold_id), deduct(user, 3)
-    )
+    _, second = meeting.collide(call("select ducto_renew(%s, 3600)", hold_id), deduct(user, 3))
     assert second.sqlstate == "DU002"
 
 
-def test_a_charge_refunded_twice_is_refunded_once(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_refunded_twice_is_refunded_once(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     charge = ask(db, deduct(user, 6))["transaction_id"]
     refund = call("select ducto_refund(%s)", charge)
     first, second = meeting.collide(refund, refund)
@@ -187,7 +194,9 @@ def test_a_charge_refunded_twice_is_refunded_once(db: Connection, meeting: Meeti
     assert balance(db, user)["balance"] == 10
 
 
-def test_two_partial_refunds_never_exceed_the_charge(db: Connection, meeting: Meeting, user: str) -> None:
+def test_two_partial_refunds_never_exceed_the_charge(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     charge = ask(db, deduct(user, 6))["transaction_id"]
     refund = call("select ducto_refund(%s, 4)", charge)
     _, second = meeting.collide(refund, refund)
@@ -211,7 +220,9 @@ def test_a_key_used_twice_charges_once(db: Connection, meeting: Meeting, user: s
     assert balance(db, user)["balance"] == 3
 
 
-def test_a_key_whose_first_use_is_rolled_back_is_free(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_key_whose_first_use_is_rolled_back_is_free(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(deduct(user, 7, "k"), deduct(user, 7, "k"), commit=False)
     assert (second["replayed"], second["balance_after"]) == (False, 3)
     assert count(db, user, "usage") == 1
@@ -225,21 +236,27 @@ def test_a_key_used_for_something_else_meanwhile_is_a_conflict(
     assert balance(db, user)["balance"] == 3
 
 
-def test_a_hold_taken_twice_under_one_key_is_one(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_hold_taken_twice_under_one_key_is_one(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     first, second = meeting.collide(reserve(user, 5, "k"), reserve(user, 5, "k"))
     assert first["reservation_id"] == second["reservation_id"]
     assert (first["replayed"], second["replayed"]) == (False, True)
     assert balance(db, user)["held"] == 5
 
 
-def test_a_grant_made_twice_under_one_key_is_one(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_grant_made_twice_under_one_key_is_one(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     first, second = meeting.collide(grant(user, 5, "k"), grant(user, 5, "k"))
     assert (first["replayed"], second["replayed"]) == (False, True)
     assert first.value | {"replayed": True} == second.value
     assert balance(db, user)["balance"] == 15
 
 
-def test_a_charge_is_paid_by_a_grant_made_meanwhile(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_is_paid_by_a_grant_made_meanwhile(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(grant(user, 5), deduct(user, 12))
     assert second["balance_after"] == 3
 
@@ -297,15 +314,15 @@ def test_a_plan_set_during_a_charge_grants_no_more_than_the_difference(
     db: Connection, meeting: Meeting, user: str
 ) -> None:
     ask(db, call("select ducto_set_user_plan(%s, 'small')", user))
-    first, _ = meeting.collide(
-        use(user, 8), call("select ducto_set_user_plan(%s, 'large')", user)
-    )
+    first, _ = meeting.collide(use(user, 8), call("select ducto_set_user_plan(%s, 'large')", user))
     assert first["allowance_consumed"] == 8
     assert balance(db, user)["allowance_remaining"] == 17
     assert balance(db, user)["balance"] == 10
 
 
-def test_two_plan_changes_at_once_mint_one_allowance(db: Connection, meeting: Meeting, user: str) -> None:
+def test_two_plan_changes_at_once_mint_one_allowance(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     meeting.collide(
         call("select ducto_set_user_plan(%s, 'small')", user),
         call("select ducto_set_user_plan(%s, 'large')", user),
@@ -313,7 +330,9 @@ def test_two_plan_changes_at_once_mint_one_allowance(db: Connection, meeting: Me
     assert balance(db, user)["allowance_remaining"] == 25
 
 
-def test_the_allowance_of_a_period_is_granted_once(db: Connection, meeting: Meeting, user: str) -> None:
+def test_the_allowance_of_a_period_is_granted_once(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     # The plan is there, its allowance is not: the next touch grants it.
     db.execute("update ducto.credit_accounts set plan_key = 'small' where account_id = %s", [user])
     first, second = meeting.collide(use(user, 6), use(user, 6))
@@ -330,7 +349,9 @@ def lapsed_lot(db: Connection, user: str, amount: int) -> None:
     )
 
 
-def test_a_charge_waits_for_the_sweep_of_its_account(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_waits_for_the_sweep_of_its_account(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     lapsed_lot(db, user, 5)
     first, second = meeting.collide(SWEEP, deduct(user, 4))
     assert first.value == [{"user_id": user, "expired": 5, "lots": 1}]
@@ -357,7 +378,9 @@ def test_a_sweep_passes_by_an_account_that_is_being_charged(
     assert count(db, user, "expiry") == 1
 
 
-def test_two_sweeps_at_once_book_an_expiry_once(db: Connection, meeting: Meeting, user: str) -> None:
+def test_two_sweeps_at_once_book_an_expiry_once(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     lapsed_lot(db, user, 5)
     first, second = meeting.pass_by(SWEEP, SWEEP)
     assert (len(first.value), second.value) == (1, [])
@@ -365,7 +388,9 @@ def test_two_sweeps_at_once_book_an_expiry_once(db: Connection, meeting: Meeting
     assert balance(db, user)["balance"] == 10
 
 
-def test_the_last_credit_of_a_cap_is_spent_once(db: Connection, meeting: Meeting, user: str) -> None:
+def test_the_last_credit_of_a_cap_is_spent_once(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     ask(db, call("select ducto_set_spend_cap(%s, 'daily', 5)", user))
     ask(db, deduct(user, 4))
     _, second = meeting.collide(deduct(user, 1), deduct(user, 1))
@@ -406,7 +431,9 @@ def test_a_cap_set_during_a_charge_counts_it(db: Connection, meeting: Meeting, u
     assert (second["used"], second["remaining"]) == (3, 2)
 
 
-def test_a_charge_is_denied_by_a_freeze_made_meanwhile(db: Connection, meeting: Meeting, user: str) -> None:
+def test_a_charge_is_denied_by_a_freeze_made_meanwhile(
+    db: Connection, meeting: Meeting, user: str
+) -> None:
     _, second = meeting.collide(call("select ducto_freeze_account(%s)", user), deduct(user, 3))
     assert second.sqlstate == "DU019"
     assert balance(db, user)["balance"] == 10

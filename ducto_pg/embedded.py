@@ -33,6 +33,8 @@ import psycopg
 
 START_SECONDS = 60
 STOP_SECONDS = 20
+# Of the socket only: the server listens on no address.
+PORT = 5432
 # Users a server may run as when root asks for one; root itself is refused by PostgreSQL.
 SERVER_USERS = ("postgres", "nobody")
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -84,8 +86,9 @@ class Cluster:
 
     def dsn(self, database: str = "postgres", user: str = "postgres") -> str:
         """A connection URI that psql and psycopg understand."""
+        # The port too: without it a PGPORT in the environment would lead elsewhere.
         host = quote(str(self.directory), safe="/")
-        return f"postgresql://{quote(user)}@/{quote(database)}?host={host}"
+        return f"postgresql://{quote(user)}@/{quote(database)}?host={host}&port={PORT}"
 
     def start(self) -> None:
         """Make the data directory on the first start, and run the server until it answers."""
@@ -139,6 +142,7 @@ class Cluster:
     def _launch(self) -> None:
         settings = {
             "listen_addresses": "",
+            "port": str(PORT),
             "unix_socket_directories": str(self.directory),
             "max_connections": "250",
             "shared_buffers": "128MB",

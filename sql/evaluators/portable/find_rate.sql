@@ -1,5 +1,5 @@
--- The rate of exactly this key, from the first of the plan keys that has it: the plan's before the
--- base's, whose plan key is '' and so the lowest.
+-- The rate of exactly this key, from the first of the plan keys (the plan's, the base's) that has
+-- it.
 create or replace function ducto.find_rate(
     p_version integer,
     p_plan_keys text[],
@@ -15,12 +15,17 @@ as $$
 declare
     v_rate ducto.credit_rates;
 begin
+    -- One plan key after the other: together they would have to be sorted, which costs more.
     select r.* into v_rate
     from ducto.credit_rates r
-    where r.version = p_version and r.plan_key = any (p_plan_keys) and r.section = p_section
-        and r.key = p_key
-    order by r.plan_key desc
-    limit 1;
+    where r.version = p_version and r.plan_key = p_plan_keys[1] and r.section = p_section
+        and r.key = p_key;
+    if not found and cardinality(p_plan_keys) > 1 then
+        select r.* into v_rate
+        from ducto.credit_rates r
+        where r.version = p_version and r.plan_key = p_plan_keys[2] and r.section = p_section
+            and r.key = p_key;
+    end if;
     return v_rate;
 end
 $$;

@@ -15,7 +15,7 @@ begin
             'nearest', ducto.nearest(p_job, array(
                 select distinct r.key
                 from ducto.credit_rates r
-                where r.version = p_version and r.plan_key = any (p_plan_keys)
+                where r.version = p_version and r.plan_key in (p_plan_keys[1], '')
                     and r.section = 'fixed'
                 order by r.key
             ))

@@ -21,7 +21,7 @@ begin
     for v_rate in
         select distinct on (r.key) r.*
         from ducto.credit_rates r
-        where r.version = p_version and r.plan_key = any (p_plan_keys) and r.section = p_section
+        where r.version = p_version and r.plan_key in (p_plan_keys[1], '') and r.section = p_section
         order by r.key, r.plan_key desc
     loop
         v_run := ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, p_numbers);

@@ -1,5 +1,5 @@
--- Locks many accounts in one order, so that batches that share accounts cannot deadlock: first those
--- that exist, then those that first touch creates.
+-- Locks many accounts in one order, so that batches that share accounts cannot deadlock: first
+-- those that exist, then those that first touch creates.
 create or replace function ducto.lock_accounts(p_account_ids text[])
 returns void
 language plpgsql

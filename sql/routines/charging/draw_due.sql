@@ -1,5 +1,6 @@
--- The walk over an account's lots that ducto.assess makes, with lots among them that are due but not
--- yet written. Only reading meets any: a charge writes them down first. The order must be the same.
+-- The walk over an account's lots that ducto.assess makes, with lots among them that are due but
+-- not yet written. Only reading meets any: a charge writes them down first. The order must be the
+-- same.
 create or replace function ducto.draw_due(
     p_account_id text,
     p_due ducto.lot[],

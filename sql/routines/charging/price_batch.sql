@@ -1,5 +1,6 @@
--- The plain charges of a batch with their prices: usages that are valid and have a price, under keys
--- never used. A user with any other item is left out, so that each user's charges stay in order.
+-- The plain charges of a batch with their prices: usages that are valid and have a price, under
+-- keys never used. A user with any other item is left out, so that each user's charges stay in
+-- order.
 create or replace function ducto.price_batch(p_charges jsonb, p_version integer)
 returns table (
     place bigint,

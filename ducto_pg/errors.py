@@ -305,7 +305,7 @@ class PlanNotFound(DuctoError):
     name = "plan_not_found"
     http_status = 404
     default_message = "There is no plan {plan_key} in the active pricing."
-    default_hint = "ducto_list_plans lists the plans; the nearest name is {nearest}."
+    default_hint = "ducto_list_plans lists the plans."
 
 
 class TeamNotFound(DuctoError):
@@ -357,7 +357,7 @@ class UnknownFixedJob(DuctoError):
     name = "unknown_fixed_job"
     http_status = 422
     default_message = "The job {job_name} has no fixed price in pricing version {version}."
-    default_hint = "Add it to the pricing's `fixed` section; the nearest name is {nearest}."
+    default_hint = "Add it to the pricing's `fixed` section."
 
 
 class AccountFrozen(DuctoError):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ducto_pg.manifest import CatalogueError, load_errors
 
 MARKER = "# --- generated from sql/errors.yaml by `make errors`; change it there ---\n"
 WIDTH = 100
+
+# What the catalogue says only where there is a nearest name.
+OPTIONAL = re.compile(r"\[.*\]")
 
 
 def source_file() -> Path:
@@ -42,7 +46,7 @@ def _render_class(error: CatalogueError) -> str:
         f'    name = "{error.name}"\n'
         f"    http_status = {error.http_status}\n"
         f"    {_assignment('default_message', error.message)}\n"
-        f"    {_assignment('default_hint', error.hint)}\n"
+        f"    {_assignment('default_hint', OPTIONAL.sub('', error.hint))}\n"
     )
 
 

@@ -15,7 +15,8 @@ declare
 begin
     select c.* into strict v_error from ducto.error_catalogue c where c.code = p_code;
     v_message := coalesce(p_detail ->> 'message', v_error.message);
-    v_hint := coalesce(p_detail ->> 'hint', v_error.hint);
+    v_hint := coalesce(p_detail ->> 'hint', case when p_detail ->> 'nearest' is null
+        then regexp_replace(v_error.hint, '\[.*\]', '') else translate(v_error.hint, '[]', '') end);
     for v_key, v_value in select d.key, d.value from jsonb_each_text(p_detail) d loop
         v_message := replace(v_message, '{' || v_key || '}', coalesce(v_value, 'none'));
         v_hint := replace(v_hint, '{' || v_key || '}', coalesce(v_value, 'none'));

@@ -36,6 +36,7 @@ begin
     do update set
         amount = l.amount + excluded.amount,
         remaining = l.remaining + excluded.remaining,
+        expires_at = greatest(l.expires_at, excluded.expires_at),
         live = true;
 end
 $$;

@@ -34,6 +34,6 @@ $$;
 comment on function public.ducto_pricing_set(jsonb, text) is
     'Publishes a pricing config as a new version and makes it the active one: '
     '{id, version, label, active, config, created_at, warnings}. Errors: DU005 when only '
-    'expressions are wrong, otherwise DU006, either with all errors and their paths. Where the '
-    'server has no PL/Python the config must carry its compiled programs, as the ducto command and '
-    'the Python package send them. Callers: admin. Not idempotent: every call is a new version.';
+    'expressions are wrong, otherwise DU006, either with all errors and their paths; DU017. Where '
+    'the server has no PL/Python the config must carry its compiled programs, as the ducto command '
+    'and the Python package send them. Callers: admin. Not idempotent: every call is a new version.';

@@ -21,7 +21,9 @@ import psycopg
 from tests.support.databases import Connection, loads
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S)
+FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+)
 GSET = re.compile(r"\s*\\gset *$", re.M)
 VARIABLE = re.compile(r":'(\w+)'")
 
@@ -57,9 +59,7 @@ def blocks(page: str) -> list[Block]:
     text = read(page)
     assert text.count("```") % 2 == 0, f"{page} has a block that does not end"
     return [
-        Block(
-            page, text[: match.start("text")].count("\n") + 1, match["language"], match["text"]
-        )
+        Block(page, text[: match.start("text")].count("\n") + 1, match["language"], match["text"])
         for match in FENCE.finditer(text)
     ]
 

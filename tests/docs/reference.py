@@ -63,7 +63,8 @@ class Routine:
     @property
     def codes(self) -> set[str]:
         """The errors and denials that its comment names."""
-        return set(CODE.findall(self.comment))
+        parts = re.findall(r"(?:Errors(?: raised)?|denials): (.*?)\.(?= |$)", self.comment)
+        return set(CODE.findall(" ".join(parts)))
 
     @property
     def callers(self) -> str:
@@ -104,8 +105,8 @@ def errors_page() -> str:
     head, _, _ = read(ERRORS_PAGE).partition("## The catalogue\n")
     raised = {entry.code: _raised_by(entry.code) for entry in load_errors()}
     rows = [
-        f"| [`{entry.code}`](#{entry.code.lower()}-{entry.name}) | `{entry.name}` | {entry.http_status} |"
-        f" `{class_name(entry.name)}` |"
+        f"| [`{entry.code}`](#{entry.code.lower()}-{entry.name}) | `{entry.name}` |"
+        f" {entry.http_status} | `{class_name(entry.name)}` |"
         for entry in load_errors()
     ]
     table = "| code | error | HTTP | Python |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -118,11 +119,15 @@ def _error(entry: CatalogueError, raised_by: list[str]) -> str:
     where = ", ".join(f"[`{name}`](sql-api.md#{name})" for name in raised_by)
     return (
         f"### {entry.code} {entry.name}\n\n"
-        f"{entry.message}\n\n"
-        f"- What to do: {entry.hint}\n"
-        f"- Facts: {facts}\n"
-        + (f"- Comes from: {where}\n" if where else "")
+        f"{_whole(entry.message)}\n\n"
+        f"- What to do: {_whole(entry.hint)}\n"
+        f"- Facts: {facts}\n" + (f"- Comes from: {where}\n" if where else "")
     )
+
+
+def _whole(text: str) -> str:
+    """A sentence with the parts in brackets that it has only where their facts are known."""
+    return text.replace("[", "").replace("]", "")
 
 
 def _raised_by(code: str) -> list[str]:

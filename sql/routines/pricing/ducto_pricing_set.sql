@@ -36,4 +36,5 @@ comment on function public.ducto_pricing_set(jsonb, text) is
     '{id, version, label, active, config, created_at, warnings}. Errors: DU005 when only '
     'expressions are wrong, otherwise DU006, either with all errors and their paths; DU017. Where '
     'the server has no PL/Python the config must carry its compiled programs, as the ducto command '
-    'and the Python package send them. Callers: admin. Not idempotent: every call is a new version.';
+    'and the Python package send them. Callers: admin. Not idempotent: every call is a new '
+    'version.';

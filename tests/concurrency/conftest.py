@@ -33,7 +33,7 @@ PRICING: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=LEVELS.values(), ids=LEVELS)
+@pytest.fixture(params=list(LEVELS.values()), ids=list(LEVELS))
 def levels(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The isolation levels of the first and the second session."""
     pair: tuple[str, str] = request.param

@@ -38,12 +38,7 @@ begin
     end if;
     v_model := ducto.price_model(p_version, v_plan_keys, v_usage);
     if v_usage ->> 'job_name' is not null then
-        select r.* into v_job
-        from ducto.credit_rates r
-        where r.version = p_version and r.plan_key = any (v_plan_keys) and r.section = 'fixed'
-            and r.key = v_usage ->> 'job_name'
-        order by r.plan_key desc
-        limit 1;
+        v_job := ducto.find_rate(p_version, v_plan_keys, 'fixed', v_usage ->> 'job_name');
     end if;
     if v_job.key is null and v_usage ->> 'job_name' is not null
         and (v_model.error is null or v_model.error ->> 'code' <> 'DU004')

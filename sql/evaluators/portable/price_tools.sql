@@ -16,47 +16,36 @@ as $$
 declare
     v_others numeric := (p_usage -> 'unnamed_calls')::numeric;
     v_unpriced jsonb := case when v_others > 0 then '[null]'::jsonb else '[]'::jsonb end;
-    v_call record;
+    v_rate ducto.credit_rates;
+    v_tool text;
+    v_count jsonb;
     v_run record;
 begin
     value := 0;
     warnings := '[]';
-    for v_call in
-        select c.key as tool, c.value as count, r.code, r.constants, r.names
-        from jsonb_each(p_usage -> 'calls') c
-        left join lateral (
-            select t.code, t.constants, t.names
-            from ducto.credit_rates t
-            where t.version = p_version and t.plan_key = any (p_plan_keys)
-                and t.section = 'tools' and t.key = c.key and t.key <> '_default'
-            order by t.plan_key desc
-            limit 1
-        ) r on true
-        order by c.key collate "C"
+    for v_tool, v_count in
+        select e.key, e.value from jsonb_each(p_usage -> 'calls') e order by e.key collate "C"
     loop
-        if v_call.code is null then
-            v_others := v_others + v_call.count::numeric;
-            v_unpriced := v_unpriced || to_jsonb(v_call.tool);
+        v_rate := case when v_tool <> '_default' then
+            ducto.find_rate(p_version, p_plan_keys, 'tools', v_tool) end;
+        if v_rate.key is null then
+            v_others := v_others + v_count::numeric;
+            v_unpriced := v_unpriced || to_jsonb(v_tool);
             continue;
         end if;
         v_run := ducto.run_program(
-            v_call.code, v_call.constants, v_call.names,
-            p_usage -> 'numbers' || jsonb_build_object('tool_calls', v_call.count)
+            v_rate.code, v_rate.constants, v_rate.names,
+            p_usage -> 'numbers' || jsonb_build_object('tool_calls', v_count)
         );
         if v_run.error is not null then
-            error := ducto.evaluation_error('tools', v_call.tool, v_run.error);
+            error := ducto.evaluation_error('tools', v_tool, v_run.error);
             return;
         end if;
         value := value + v_run.value;
     end loop;
     if v_others > 0 then
-        select r.code, r.constants, r.names into v_call
-        from ducto.credit_rates r
-        where r.version = p_version and r.plan_key = any (p_plan_keys) and r.section = 'tools'
-            and r.key = '_default'
-        order by r.plan_key desc
-        limit 1;
-        if not found then
+        v_rate := ducto.find_rate(p_version, p_plan_keys, 'tools', '_default');
+        if v_rate.key is null then
             warnings := (
                 select jsonb_agg(jsonb_build_object('code', 'unpriced_tool', 'tool', t.tool))
                 from jsonb_array_elements(v_unpriced) t(tool)
@@ -64,7 +53,7 @@ begin
             return;
         end if;
         v_run := ducto.run_program(
-            v_call.code, v_call.constants, v_call.names,
+            v_rate.code, v_rate.constants, v_rate.names,
             p_usage -> 'numbers' || jsonb_build_object('tool_calls', v_others)
         );
         value := value + v_run.value;

@@ -1,6 +1,6 @@
 -- Validates metrics. Returns {model, job_name, numbers, calls, unnamed_calls}: the numbers with
 -- tool_calls as their total, the calls per tool, the calls that were only counted; or
--- {code, detail} of the first metric that is refused. Numbers with a model are checked all at once.
+-- {code, detail} of the first metric that is refused. Plain numbers are checked all at once.
 create or replace function ducto.read_usage(p_metrics jsonb, p_names text[])
 returns jsonb
 language plpgsql
@@ -10,21 +10,26 @@ security invoker
 set search_path = ''
 as $$
 declare
-    v_model jsonb := p_metrics -> 'model';
     v_numbers jsonb;
     v_calls jsonb;
     v_refusal jsonb;
 begin
-    if jsonb_typeof(v_model) = 'string' and length(v_model #>> '{}') between 1 and 200
-        and cardinality(p_names) <= 60
+    if jsonb_typeof(p_metrics) = 'object' and cardinality(p_names) <= 60
+        and coalesce(length(p_metrics ->> 'model'), 1) between 1 and 200
+        and coalesce(length(p_metrics ->> 'operation'), 1) between 1 and 200
+        and coalesce(length(p_metrics ->> 'job_name'), 1) between 1 and 200
+        and coalesce(jsonb_typeof(p_metrics -> 'model'), 'string') = 'string'
+        and coalesce(jsonb_typeof(p_metrics -> 'operation'), 'string') = 'string'
+        and coalesce(jsonb_typeof(p_metrics -> 'job_name'), 'string') = 'string'
     then
-        v_numbers := p_metrics - 'model'::text;
+        v_numbers := p_metrics - '{model,operation,job_name}'::text[];
         if v_numbers - p_names = '{}' and v_numbers::text !~ '[.][0-9]{41}'
             and not v_numbers @? 'strict $.* ? (@.type() != "number" || @ < 0
                 || @ > 100000000000000000000000000)'
         then
             return jsonb_build_object(
-                'model', v_model, 'numbers', v_numbers, 'calls', '{}'::jsonb,
+                'model', p_metrics -> 'model', 'job_name', p_metrics -> 'job_name',
+                'numbers', v_numbers, 'calls', '{}'::jsonb,
                 'unnamed_calls', coalesce(v_numbers -> 'tool_calls', '0')
             );
         end if;
@@ -41,7 +46,7 @@ begin
         v_numbers := v_numbers || jsonb_build_object('tool_calls', v_calls -> 'total');
     end if;
     return jsonb_build_object(
-        'model', v_model,
+        'model', p_metrics -> 'model',
         'job_name', p_metrics -> 'job_name',
         'numbers', v_numbers,
         'calls', coalesce(v_calls -> 'calls', '{}'),

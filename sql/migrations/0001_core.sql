@@ -33,6 +33,7 @@ create table ducto.credit_accounts (
     allowance_until timestamptz,
     allowance_version integer,
     debt numeric(38, 12) not null default 0 check (debt >= 0),
+    adjusted numeric(38, 12) not null default 0,
     status text not null default 'active' check (status in ('active', 'frozen')),
     has_caps boolean not null default false,
     open_holds integer not null default 0 check (open_holds >= 0),
@@ -47,6 +48,8 @@ comment on column ducto.credit_accounts.period_anchor is
     'First instant of the account''s own periods, for plans with period_anchor "account".';
 comment on column ducto.credit_accounts.allowance_until is
     'End of the period whose allowance has been granted under allowance_version.';
+comment on column ducto.credit_accounts.adjusted is
+    'What negative adjustments took beyond all lots: it became debt, yet was never spent.';
 comment on column ducto.credit_accounts.has_caps is
     'False lets a charge skip looking for caps.';
 comment on column ducto.credit_accounts.open_holds is

@@ -232,6 +232,17 @@ def test_an_adjustment_is_not_spend(ledger: Ledger) -> None:
     assert (found["lifetime_granted"], found["lifetime_spent"]) == (10, 1)
 
 
+def test_an_adjustment_into_debt_is_not_spend_either(ledger: Ledger) -> None:
+    ledger.publish(min_balance=-10)
+    ledger.grant("ann", 4)
+    ledger.grant("ann", -9)
+    assert ledger.amounts("ann") == (-5, 0, 0, 5)
+    assert ledger.balance("ann")["lifetime_spent"] == 0
+    ledger.grant("ann", 20)
+    ledger.spend("ann", 3)
+    assert ledger.balance("ann")["lifetime_spent"] == 3
+
+
 def test_a_negative_adjustment_replays(ledger: Ledger) -> None:
     ledger.grant("ann", 10)
     first = ledger.grant("ann", -4, idempotency_key="k")

@@ -16,7 +16,7 @@ begin
         coalesce(sum(l.amount) filter (where l.kind <> 'refund'), 0),
         coalesce(sum(l.amount - l.remaining - l.forfeited), 0)
             - coalesce(sum(l.amount) filter (where l.kind = 'refund'), 0)
-            + v_account.debt
+            + v_account.debt - v_account.adjusted
     into v_granted, v_spent
     from ducto.credit_lots l
     where l.account_id = p_user_id and l.kind <> 'allowance';

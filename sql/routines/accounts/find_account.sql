@@ -14,6 +14,7 @@ begin
         v_account.account_id := p_account_id;
         v_account.kind := 'user';
         v_account.debt := 0;
+        v_account.adjusted := 0;
         v_account.status := 'active';
         v_account.has_caps := false;
         v_account.open_holds := 0;

@@ -41,6 +41,11 @@ begin
             and l.kind = 'allowance'
     );
     perform ducto.apply_allocations(p_account.account_id, v_allocations, true);
+    if v_allocations -> -1 ? 'debt' then
+        update ducto.credit_accounts a set
+            adjusted = a.adjusted + (v_allocations -> -1 ->> 'debt')::numeric
+        where a.account_id = p_account.account_id;
+    end if;
     v_entry := ducto.write_entry(
         p_account.account_id, 'adjustment', -p_amount, v_allocations, p_now,
         p_idempotency_key, p_fingerprint, p_metadata

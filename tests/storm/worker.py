@@ -79,8 +79,17 @@ class Worker:
                     raise
                 time.sleep(0.05)
 
-    def reconnect(self) -> None:
-        """Go on after an outage."""
+    def rollback(self) -> None:
+        """Leave the transaction, whatever has become of it."""
+        try:
+            self.connection.execute("rollback")
+        except psycopg.OperationalError as error:
+            self.reconnect(error)
+
+    def reconnect(self, error: psycopg.OperationalError) -> None:
+        """Go on after an announced outage; any other error is a failure."""
+        if not (self.settings.outage and self.connection.closed):
+            raise Failure(repr(error)) from error
         self.connection = self.connect()
         self.write(op="reconnect")
 
@@ -130,20 +139,16 @@ class Worker:
             try:
                 value = self.ask(query, parameters)
                 break
-            except (errors.SerializationFailure, errors.UniqueViolation) as error:
-                if not isinstance(error, errors.SerializationFailure):
-                    raise Failure(f"{name}: {error}") from error
-                self.connection.execute("rollback")
+            except errors.SerializationFailure as error:
+                self.rollback()
                 retries += 1
                 if self.settings.level != "serializable" or retries > ATTEMPTS:
                     raise Failure(f"{name} does not serialise: {error}") from error
                 time.sleep(self.random.random() * min(0.002 * 2 ** min(retries, 6), 0.1))
             except psycopg.OperationalError as error:
-                if not (self.settings.outage and self.connection.closed):
-                    raise Failure(f"{name}: {error!r}") from error
-                self.reconnect()
+                self.reconnect(error)
             except psycopg.Error as error:
-                self.connection.execute("rollback")
+                self.rollback()
                 expected = error.sqlstate in REFUSALS
                 # Two settlements of one hold with different amounts are a conflict.
                 if not expected and not (error.sqlstate == "DU007" and name.startswith("settle")):
@@ -163,10 +168,8 @@ class Worker:
         """Something to work on, also of other workers: a charge, a grant, a hold; or None."""
         try:
             row = self.connection.execute(query, parameters).fetchone()
-        except psycopg.OperationalError:
-            if not (self.settings.outage and self.connection.closed):
-                raise
-            self.reconnect()
+        except psycopg.OperationalError as error:
+            self.reconnect(error)
             return self.pick(query, *parameters)
         return None if row is None else row[0]
 

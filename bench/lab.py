@@ -150,9 +150,7 @@ def lab(seconds: int, rounds: int, clients: tuple[int, ...], accounts: int) -> I
         )
     program = find_pgbench(bin_dir)
     with Cluster(bin_dir, SETTINGS, durable=True) as cluster:
-        postmaster = (cluster.data_dir / "postmaster.pid").read_text().split()[0]
-        pgbench = Pgbench(program, cluster.dsn(), int(postmaster))
-        yield Lab(cluster, pgbench, seconds, rounds, clients, accounts)
+        yield Lab(cluster, Pgbench(program, cluster.dsn()), seconds, rounds, clients, accounts)
 
 
 def find_pgbench(bin_dir: Path) -> Path:

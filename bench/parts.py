@@ -179,7 +179,7 @@ def mixed(
     """Scripts and the floor in turns of one and the same client."""
     found = lab.pgbench.mixed(
         lab.load(dsn, "charge_floor.sql", *scripts),
-        seconds=lab.seconds * (len(scripts) + 1),
+        seconds=lab.seconds,
         rounds=lab.rounds,
     )
     for place, name in enumerate(scripts.values()):

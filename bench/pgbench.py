@@ -1,28 +1,34 @@
-"""Runs of pgbench, and their comparison round by round.
+"""Loads that pgbench puts on the server, compared in turns of a quarter of a second.
 
-Guarantees: each measured run stands between two runs of what it is compared with, so that what
-else the machine does, which changes slowly against a round, changes both; what a session does
-only once (forking, compiling, starting an interpreter) is not counted.
+Guarantees: what is compared has its sessions open and warm at the same time and works in turns, the
+others held meanwhile, so that whatever else the machine does falls on both alike; what a session
+does only once (forking, compiling, starting an interpreter) is not counted; a load that fails ends
+the benchmark instead of being fast.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 import psycopg
 
 HERE = Path(__file__).parent
-# The part of a run that is thrown away: sessions start, caches fill.
-WARM_UP = 0.25
-EXIT_SECONDS = 10
+TURN_SECONDS = 0.25
+# What is in flight when a load is held ends in the pause, before the other's turn.
+PAUSE_SECONDS = 0.03
+WARM_UP_SECONDS = 0.5
+CONNECT_SECONDS = 60
+LONGEST_SECONDS = 3600
 
 
 class BenchError(Exception):
@@ -40,13 +46,21 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run: transactions per second when warm, processor time, latencies by script."""
+class Entry:
+    """One transaction of pgbench's log; times in seconds."""
 
-    rate: float
-    transactions: int
+    end: float
+    latency: float
+    script: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a load: when, and the processor time its backends took (None: not known)."""
+
+    start: float
+    end: float
     cpu: float | None
-    latencies: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -58,134 +72,218 @@ class Comparison:
     backend: tuple[float, float] | None
 
 
+class Player:
+    """A running pgbench that can be held and let go; its sessions stay open."""
+
+    def __init__(self, command: Sequence[str], load: Load, clients: int, server: str) -> None:
+        self.load = load
+        self.turns: list[Turn] = []
+        self._directory = Path(tempfile.mkdtemp(prefix="ducto-bench-"))
+        self._name = f"bench {self._directory.name}"
+        self._process = subprocess.Popen(
+            [*command, f"--log-prefix={self._directory / 'log'}", load.dsn],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PGAPPNAME": self._name},
+        )
+        self._backends = self._wait_for_sessions(clients, server)
+
+    def warm_up(self, clients: int) -> None:
+        """Let every session do what it does only once, then hold."""
+        time.sleep(WARM_UP_SECONDS + 0.05 * clients)
+        self._hold()
+
+    def play(self) -> None:
+        """Take a turn."""
+        before = self._cpu()
+        start = time.time()
+        self._process.send_signal(signal.SIGCONT)
+        time.sleep(TURN_SECONDS)
+        end = time.time()
+        self._hold()
+        after = self._cpu()
+        cpu = None if before is None or after is None else after - before
+        self.turns.append(Turn(start, end, cpu))
+
+    def finish(self) -> list[Entry]:
+        """End the sessions; all transactions, in the order of their ends."""
+        # pgbench's own end of time, come early.
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGALRM)
+        words = self._process.communicate()[1]
+        if self._process.returncode != 0:
+            raise self._failure(words)
+        return read_logs(sorted(self._directory.iterdir()))
+
+    def close(self) -> None:
+        """Stop it however it is, and remove its logs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _hold(self) -> None:
+        if self._process.poll() is not None:
+            raise self._failure(self._process.communicate()[1])
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(PAUSE_SECONDS)
+
+    def _failure(self, words: str) -> BenchError:
+        last = " / ".join(words.strip().splitlines()[-3:])
+        return BenchError(f"pgbench failed on {', '.join(self.load.scripts)}: {last}")
+
+    def _wait_for_sessions(self, clients: int, server: str) -> list[int]:
+        query = "select pid from pg_stat_activity where application_name = %s"
+        deadline = time.monotonic() + CONNECT_SECONDS
+        with psycopg.connect(server, autocommit=True) as link:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                found = [int(row[0]) for row in link.execute(query, [self._name])]
+                if len(found) == clients:
+                    return found
+                time.sleep(0.01)
+        self.close()
+        raise BenchError(f"pgbench could not open its {clients} sessions")
+
+    def _cpu(self) -> float | None:
+        """Seconds of processor time that the backends have taken, where the system tells."""
+        ticks = 0
+        for backend in self._backends:
+            try:
+                text = Path(f"/proc/{backend}/stat").read_text()
+            except OSError:
+                return None
+            # The name in brackets may hold blanks; utime and stime are fields 14 and 15.
+            fields = text.rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass(frozen=True)
 class Pgbench:
-    """pgbench against one server, whose processor time is read where the system tells it."""
+    """pgbench against one server."""
 
     program: Path
     server: str
-    postmaster: int
-
-    def run(self, load: Load, clients: int, *, seconds: int = 0, transactions: int = 0) -> Run:
-        """Run a load for some seconds, or for some transactions of each client."""
-        threads = min(clients, os.cpu_count() or 1)
-        directory = Path(tempfile.mkdtemp(prefix="ducto-bench-"))
-        command = [str(self.program), "--no-vacuum", "--protocol=prepared", "--log"]
-        command += [f"--log-prefix={directory / 'log'}"]
-        command += [f"--client={clients}", f"--jobs={threads}"]
-        command += [f"--time={seconds}"] if seconds else [f"--transactions={transactions}"]
-        for script in load.scripts:
-            command += ["--file", str(HERE / script)]
-        for name, value in load.variables.items():
-            command += ["--define", f"{name}={value}"]
-        try:
-            before = self._cpu()
-            done = subprocess.run([*command, load.dsn], capture_output=True, text=True)
-            if done.returncode != 0:
-                words = " / ".join(done.stderr.strip().splitlines()[-3:])
-                raise BenchError(f"pgbench failed on {', '.join(load.scripts)}: {words}")
-            self._wait_for_exits()
-            after = self._cpu()
-            cpu = None if before is None or after is None else after - before
-            return read_logs(sorted(directory.iterdir()), len(load.scripts), seconds, cpu)
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
 
     def compare(
         self, base: Load, load: Load, clients: int, *, seconds: int, rounds: int
     ) -> Comparison:
-        """B A B A … B: each round's ratio is A against the mean of the two B around it."""
-        # Also warms the server's own caches; a session's first transaction is not counted below.
-        starts = [self.run(each, clients, transactions=1).cpu for each in (base, load)]
-        before = self.run(base, clients, seconds=seconds)
-        bases, loads, ratios = [before], [], []
-        for _ in range(rounds):
-            run = self.run(load, clients, seconds=seconds)
-            after = self.run(base, clients, seconds=seconds)
-            around = fmean((before.rate * base.charges, after.rate * base.charges))
-            ratios.append(run.rate * load.charges / around)
-            loads.append(run)
-            bases.append(after)
-            before = after
-        of_base = backend_time(bases, starts[0], clients, base.charges)
-        of_load = backend_time(loads, starts[1], clients, load.charges)
-        known = of_base is not None and of_load is not None
-        return Comparison(tuple(ratios), (of_base, of_load) if known else None)  # type: ignore[arg-type]
+        """Base and load in turns; a round is so many seconds of each."""
+        turns = max(1, round(seconds / TURN_SECONDS))
+        with ExitStack() as stack:
+            players = [stack.enter_context(self.player(each, clients)) for each in (base, load)]
+            for _ in range(rounds * turns):
+                for player in players:
+                    player.play()
+            logs = [player.finish() for player in players]
+        rates = [
+            [count / taken * player.load.charges for count, taken in by_round(player, log, turns)]
+            for player, log in zip(players, logs, strict=True)
+        ]
+        ratios = tuple(of / to for to, of in zip(*rates, strict=True))
+        times = [backend_time(player, log) for player, log in zip(players, logs, strict=True)]
+        if times[0] is None or times[1] is None:
+            return Comparison(ratios, None)
+        return Comparison(ratios, (times[0], times[1]))
 
     def mixed(self, load: Load, *, seconds: int, rounds: int) -> list[tuple[float, ...]]:
         """One client that picks one of the scripts at random each time: per round, how much longer
         the first script takes than each other. Both see the same machine, moment by moment."""
         found = []
-        for _ in range(rounds):
-            means = [trimmed(each) for each in self.run(load, 1, seconds=seconds).latencies]
+        with self.player(load, 1) as player:
+            for _ in range(rounds):
+                for _ in range(max(1, round(seconds / TURN_SECONDS))):
+                    player.play()
+            log = player.finish()
+        # What was in flight when the load was held took the time of the pause as well.
+        starts = [turn.start for turn in player.turns]
+        whole = [entry for entry in log if not carried(entry, starts)]
+        whole = [entry for entry in whole if entry.end > starts[0]]
+        for number in range(rounds):
+            share = whole[len(whole) * number // rounds : len(whole) * (number + 1) // rounds]
+            means = [trimmed(share, script) for script in range(len(load.scripts))]
             found.append(tuple(means[0] / mean for mean in means[1:]))
         return found
 
-    def _cpu(self) -> float | None:
-        """Seconds of processor time of all backends that have ended."""
+    @contextmanager
+    def player(self, load: Load, clients: int) -> Iterator[Player]:
+        """A load with its sessions open and warm, held until its turn."""
+        threads = min(clients, os.cpu_count() or 1)
+        command = [str(self.program), "--no-vacuum", "--protocol=prepared", "--log"]
+        command += [f"--client={clients}", f"--jobs={threads}", f"--time={LONGEST_SECONDS}"]
+        for script in load.scripts:
+            command += ["--file", str(HERE / script)]
+        for name, value in load.variables.items():
+            command += ["--define", f"{name}={value}"]
+        player = Player(command, load, clients, self.server)
         try:
-            text = Path(f"/proc/{self.postmaster}/stat").read_text()
-        except OSError:
-            return None
-        # The name in brackets may hold blanks; cutime and cstime are fields 16 and 17.
-        fields = text.rpartition(")")[2].split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
-    def _wait_for_exits(self) -> None:
-        deadline = time.monotonic() + EXIT_SECONDS
-        query = "select count(*) from pg_stat_activity where application_name = 'pgbench'"
-        with psycopg.connect(self.server, autocommit=True) as link:
-            while time.monotonic() < deadline:
-                row = link.execute(query).fetchone()
-                if row is not None and row[0] == 0:
-                    break
-                time.sleep(0.01)
-        time.sleep(0.05)
+            player.warm_up(clients)
+            yield player
+        finally:
+            player.close()
 
 
-def read_logs(logs: Sequence[Path], scripts: int, seconds: int, cpu: float | None) -> Run:
-    """A run from pgbench's logs: client, transaction, microseconds, script, end of each."""
-    entries: list[tuple[float, float, int]] = []
+def read_logs(logs: Sequence[Path]) -> list[Entry]:
+    """pgbench's logs: client, transaction, microseconds, script, and the end's two parts."""
+    entries = []
     for log in logs:
         for line in log.read_text().splitlines():
             words = line.split()
-            latency = float(words[2])
-            entries.append((int(words[4]) + int(words[5]) / 1e6, latency, int(words[3])))
-    if not entries:
-        raise BenchError("pgbench finished no transaction: give it more --seconds")
-    start = min(end - latency / 1e6 for end, latency, _ in entries)
-    finish = max(end for end, _, _ in entries)
-    warm = start + WARM_UP * seconds
-    counted = [entry for entry in entries if entry[0] > warm]
-    return Run(
-        rate=len(counted) / max(finish - warm, 1e-6),
-        transactions=len(entries),
-        cpu=cpu,
-        latencies=tuple(
-            tuple(latency for _, latency, number in counted if number == script)
-            for script in range(scripts)
-        ),
-    )
+            end = int(words[4]) + int(words[5]) / 1e6
+            entries.append(Entry(end, int(words[2]) / 1e6, int(words[3])))
+    return sorted(entries, key=lambda entry: entry.end)
 
 
-def backend_time(
-    runs: Sequence[Run], start: float | None, clients: int, charges: int
-) -> float | None:
-    """Microseconds of processor time per charge, the median of some runs; what the sessions'
-    first transactions take is known and not counted."""
-    if start is None:
-        return None
-    figures = [
-        (run.cpu - start) / max(run.transactions - clients, 1) / charges * 1e6
-        for run in runs
-        if run.cpu is not None
-    ]
-    return median(figures) if figures else None
+def carried(entry: Entry, starts: Sequence[float]) -> bool:
+    """Whether a transaction was in flight when the load was held."""
+    began = entry.end - entry.latency
+    return any(began < start <= entry.end for start in starts)
 
 
-def trimmed(latencies: Sequence[float]) -> float:
-    """The mean without the slowest percent, which are the machine's."""
-    if not latencies:
+def counts(player: Player, log: Sequence[Entry]) -> list[float]:
+    """Transactions of each turn. One that was in flight when the turn before ended counts half:
+    some of it was done in that turn, some in the pause, which nobody is given."""
+    starts = [turn.start for turn in player.turns]
+    totals = [0.0] * len(starts)
+    place = 0
+    for entry in log:
+        if entry.end < starts[0]:
+            continue
+        while place + 1 < len(starts) and entry.end >= starts[place + 1]:
+            place += 1
+        if place + 1 == len(starts) and entry.end > player.turns[-1].end + PAUSE_SECONDS:
+            break
+        totals[place] += 0.5 if entry.end - entry.latency < starts[place] else 1.0
+    return totals
+
+
+def by_round(player: Player, log: Sequence[Entry], turns: int) -> list[tuple[float, float]]:
+    """Transactions and seconds of each round."""
+    totals = counts(player, log)
+    found = []
+    for first in range(0, len(totals), turns):
+        count = sum(totals[first : first + turns])
+        taken = sum(turn.end - turn.start for turn in player.turns[first : first + turns])
+        if count == 0:
+            raise BenchError(f"{', '.join(player.load.scripts)} finished nothing in a round")
+        found.append((count, taken))
+    return found
+
+
+def backend_time(player: Player, log: Sequence[Entry]) -> float | None:
+    """Microseconds of processor time per charge."""
+    spent = 0.0
+    for turn in player.turns:
+        if turn.cpu is None:
+            return None
+        spent += turn.cpu
+    return spent / sum(counts(player, log)) / player.load.charges * 1e6
+
+
+def trimmed(entries: Sequence[Entry], script: int) -> float:
+    """The mean latency of a script without the slowest percent, which are the machine's."""
+    found = sorted(entry.latency for entry in entries if entry.script == script)
+    if not found:
         raise BenchError("pgbench finished too few transactions: give it more --seconds")
-    kept = sorted(latencies)[: max(1, len(latencies) * 99 // 100)]
-    return fmean(kept)
+    return fmean(found[: max(1, len(found) * 99 // 100)])

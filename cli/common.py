@@ -166,7 +166,8 @@ def connect(dsn: str | None = None, **options: Any) -> psycopg.Connection[Any]:
     defaults = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "ducto"}
     settings: dict[str, Any] = {**defaults, **parameters, **options}
     try:
-        return psycopg.connect(autocommit=True, **settings)
+        # Nothing prepared: a transaction pooler may give each statement another server session.
+        return psycopg.connect(autocommit=True, prepare_threshold=None, **settings)
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise CliError(f"the database does not answer: {reason}") from error

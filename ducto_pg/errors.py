@@ -318,7 +318,7 @@ class TeamNotFound(DuctoError):
     name = "team_not_found"
     http_status = 404
     default_message = "There is no team {team_id}."
-    default_hint = "ducto_list_teams lists the teams."
+    default_hint = "Use the id of a team, or leave it out to charge the user."
 
 
 class NotATeamMember(DuctoError):
@@ -331,7 +331,7 @@ class NotATeamMember(DuctoError):
     name = "not_a_team_member"
     http_status = 403
     default_message = "{user_id} is not a member of the team {team_id}."
-    default_hint = "Add the user with ducto_add_team_member."
+    default_hint = "Charge a team that the user belongs to, or the user."
 
 
 class InvalidArgument(DuctoError):

@@ -49,6 +49,12 @@ AsyncSource: TypeAlias = (
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 APPLICATION_NAME = "ducto-pg"
+# Nothing prepared: behind a transaction pooler the next call may meet another server session.
+OWN_CONNECTION: dict[str, Any] = {
+    "autocommit": True,
+    "fallback_application_name": APPLICATION_NAME,
+    "prepare_threshold": None,
+}
 
 
 # Connection failures, shutdowns and crashes; also what has no code because no server answered.
@@ -206,9 +212,7 @@ class PostgresStore:
     def _opened(self, dsn: str) -> psycopg.Connection[Any]:
         with self._opening:
             if self._own is None or not _is_usable(self._own):
-                self._own = psycopg.connect(
-                    dsn, autocommit=True, fallback_application_name=APPLICATION_NAME
-                )
+                self._own = psycopg.connect(dsn, **OWN_CONNECTION)
             return self._own
 
     def close(self) -> None:
@@ -270,9 +274,7 @@ class AsyncPostgresStore:
     async def _opened(self, dsn: str) -> psycopg.AsyncConnection[Any]:
         async with self._opening:
             if self._own is None or not _is_usable(self._own):
-                self._own = await psycopg.AsyncConnection.connect(
-                    dsn, autocommit=True, fallback_application_name=APPLICATION_NAME
-                )
+                self._own = await psycopg.AsyncConnection.connect(dsn, **OWN_CONNECTION)
             return self._own
 
     async def close(self) -> None:

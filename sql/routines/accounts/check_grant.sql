@@ -28,8 +28,6 @@ begin
         return ducto.invalid('p_amount', 'Only an adjustment may be negative.');
     elsif p_category not in ('paid', 'promotional') then
         return ducto.invalid('p_category', 'The category is paid or promotional.');
-    elsif p_expires_at <= ducto.now() then
-        return ducto.invalid('p_expires_at', 'The expiry lies in the past.');
     elsif p_expires_at is not null and p_amount < 0 then
         return ducto.invalid('p_expires_at', 'A negative adjustment does not expire.');
     end if;

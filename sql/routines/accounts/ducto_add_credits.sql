@@ -39,7 +39,13 @@ begin
         return ducto.grant_result(v_entry, true);
     end if;
 
+    -- Only now: a grant that has expired since still replays.
     v_now := ducto.now();
+    if p_expires_at <= v_now then
+        perform ducto.raise_error('DU017', ducto.invalid(
+            'p_expires_at', 'The expiry lies in the past.'
+        ));
+    end if;
     v_account := ducto.bring_up_to_date(v_account, v_now);
     if p_amount < 0 then
         v_entry := ducto.take_back(

@@ -10,11 +10,10 @@ begin
     -- One expression for the good case; what is wrong with the others is said in detail.
     if (
         jsonb_typeof(p_item) = 'object'
-        and p_item - '{user_id,team_id,metrics,amount,job_name,idempotency_key,metadata}'::text[]
+        and p_item - '{user_id,metrics,amount,job_name,idempotency_key,metadata}'::text[]
             = '{}'
         and jsonb_typeof(p_item -> 'user_id') = 'string'
         and length(p_item ->> 'user_id') between 1 and 200
-        and coalesce(jsonb_typeof(p_item -> 'team_id'), 'null') in ('string', 'null')
         and coalesce(jsonb_typeof(p_item -> 'idempotency_key'), 'null') in ('string', 'null')
         and coalesce(jsonb_typeof(p_item -> 'job_name'), 'null') in ('string', 'null')
         and coalesce(jsonb_typeof(p_item -> 'amount'), 'null') in ('number', 'null')

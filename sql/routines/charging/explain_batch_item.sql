@@ -14,13 +14,13 @@ begin
     end if;
     for v_key in select jsonb_object_keys(p_item) loop
         if v_key not in (
-            'user_id', 'team_id', 'metrics', 'amount', 'job_name', 'idempotency_key', 'metadata'
+            'user_id', 'metrics', 'amount', 'job_name', 'idempotency_key', 'metadata'
         ) then
             return ducto.invalid(v_key, format(
-                'A charge of a batch has no key %s; it has user_id, team_id, metrics, amount, '
+                'A charge of a batch has no key %s; it has user_id, metrics, amount, '
                 'job_name, idempotency_key, metadata.', v_key
             ));
-        elsif v_key in ('user_id', 'team_id', 'job_name', 'idempotency_key')
+        elsif v_key in ('user_id', 'job_name', 'idempotency_key')
             and jsonb_typeof(p_item -> v_key) not in ('string', 'null')
         then
             return ducto.invalid(v_key, format('%s must be a string.', v_key));

@@ -6,6 +6,8 @@ security definer
 set search_path = ''
 as $$
 declare
+    -- In a variable, because an index can be searched for a value, not for a volatile function.
+    v_now timestamptz := ducto.now();
     v_account_id text;
     v_count integer := 0;
 begin
@@ -14,7 +16,7 @@ begin
         select a.account_id from ducto.credit_accounts a
         where a.account_id in (
             select r.account_id from ducto.credit_reservations r
-            where r.status = 'active' and r.expires_at <= ducto.now()
+            where r.status = 'active' and r.expires_at <= v_now
         )
         order by a.account_id
         for no key update skip locked

@@ -97,6 +97,14 @@ def test_a_key_grants_once(ledger: Ledger) -> None:
     assert ledger.balance("ann")["balance"] == 10
 
 
+def test_a_grant_that_has_expired_since_replays(ledger: Ledger) -> None:
+    ledger.at(utc(2026))
+    arguments = {"expires_at": utc(2026, 2), "idempotency_key": "k"}
+    first = ledger.grant("ann", 10, **arguments)
+    ledger.at(utc(2026, 3))
+    assert ledger.grant("ann", 10, **arguments) == {**first, "replayed": True}
+
+
 def test_a_replayed_grant_tells_the_balance_of_then(ledger: Ledger) -> None:
     first = ledger.grant("ann", 10, idempotency_key="k")
     ledger.spend("ann", 4)

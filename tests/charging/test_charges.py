@@ -252,6 +252,38 @@ def test_a_bad_argument_is_refused_by_name(ledger: Ledger, argument: str, value:
     assert detail["argument"] == f"p_{argument}"
 
 
+CALLS: dict[str, dict[str, Any]] = {
+    "deduct": {"metrics": {"model": "gpt-4"}},
+    "deduct_fixed": {"job_name": "report"},
+    "quote": {"metrics": {"model": "gpt-4"}},
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("user_id", ""),
+        ("user_id", None),
+        ("user_id", "x" * 201),
+        ("user_id", "x" * 1_000_000),
+        ("idempotency_key", ""),
+        ("idempotency_key", "k" * 256),
+        ("metadata", Json("[]")),
+        ("metadata", Json("null")),
+        ("metadata", {"huge": "x" * 70_000}),
+    ],
+)
+def test_every_door_checks_its_arguments(
+    ledger: Ledger, name: str, argument: str, value: object
+) -> None:
+    ledger.publish(fixed={"report": 0})
+    if name == "quote" and argument != "user_id":
+        return
+    arguments = {"user_id": "ann", **CALLS[name], argument: value}
+    assert ledger.refused("DU017", name, **arguments)["argument"] == f"p_{argument}"
+
+
 @pytest.mark.parametrize("job_name", [None, "", "x" * 1000])
 def test_a_bad_job_name_is_refused(ledger: Ledger, job_name: str | None) -> None:
     ledger.publish(fixed={"report": 1})

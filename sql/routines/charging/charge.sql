@@ -26,7 +26,7 @@ declare
     v ducto.assessment;
 begin
     if (
-        length(p_account_id) <= 200
+        length(p_account_id) between 1 and 200
         and jsonb_typeof(p_metrics) = 'object'
         and pg_column_size(p_metrics) <= 65536
         and length(coalesce(p_idempotency_key, '-')) between 1 and 255

@@ -121,16 +121,8 @@ OPERATIONS: dict[str, Callable[[Setting], Call]] = {
     "sweep": lambda s: call("select count(*) from ducto_sweep_expired_credits()"),
     "expire holds": lambda s: call("select ducto_expire_reservations()"),
 }
-# `make storm` meets at every pairing of the levels, a run of all tests at the telling one.
-THOROUGH = "DUCTO_STORM_SECONDS" in os.environ
 # These pass by an account that is in use; the next sweep then finds it.
 SWEEPS = ("sweep", "expire holds")
-
-
-def at_levels(telling: str) -> pytest.MarkDecorator:
-    """Runs a test at the named pairing of levels, or at all of them."""
-    names = list(LEVELS) if THOROUGH else [telling]
-    return pytest.mark.parametrize("levels", [LEVELS[name] for name in names], ids=names)
 
 
 @pytest.fixture(scope="module")
@@ -194,47 +186,40 @@ def essence(operation: str, given: Answer) -> Any:
     ]
 
 
-def expect_no_difference(
-    db: Connection,
-    meet: Callable[[Call, Call], tuple[Answer, Answer]],
-    stage: Callable[[], Setting],
-    expected: Callable[[str], tuple[Any, Any]],
-    first: str,
+def rolled_back(meeting: Meeting, first: Call, second: Call) -> tuple[Answer, Answer]:
+    """The second meets a first that comes to nothing."""
+    return meeting.meet(first, second, commit=False)
+
+
+# How the two meet, and whether the first one counts.
+WAYS: dict[str, tuple[Callable[[Meeting, Call, Call], tuple[Answer, Answer]], bool]] = {
+    "meets": (Meeting.meet, True),
+    "began before": (Meeting.overtake, True),
+    "meets what is rolled back": (rolled_back, False),
+}
+# A run of all tests looks at the telling ones, `make storm` at every way and pairing of levels.
+TELLING = [("meets", "committed"), ("began before", "serializable")]
+THOROUGH = [(way, name) for way in WAYS for name in LEVELS]
+CHOSEN = THOROUGH if "DUCTO_STORM_SECONDS" in os.environ else TELLING
+
+
+@pytest.mark.parametrize("first", OPERATIONS)
+@pytest.mark.parametrize(
+    ("way", "levels"),
+    [(way, LEVELS[name]) for way, name in CHOSEN],
+    ids=[f"{way}-{name}" for way, name in CHOSEN],
+)
+def test_two_operations_at_once_come_to_what_they_come_to_in_turn(
+    db: Connection, meeting: Meeting, stage: Any, in_turn: Any, way: str, first: str
 ) -> None:
-    """Fails where the first operation and another one, at once, come to something else."""
+    meet, first_counts = WAYS[way]
     found = []
     for second, operation in OPERATIONS.items():
         setting = stage()
-        _, given = meet(OPERATIONS[first](setting), operation(setting))
+        _, given = meet(meeting, OPERATIONS[first](setting), operation(setting))
         outcome = essence(second, given), state(db, setting)
-        if outcome != expected(second):
-            found.append(f"{first}, {second}:\n  {outcome}\n  {expected(second)}")
+        expected = in_turn(first if first_counts else None, second)
+        if outcome != expected:
+            found.append(f"{first}, {second}:\n  {outcome}\n  {expected}")
     if found:
         pytest.fail("\n".join(found), pytrace=False)
-
-
-@at_levels("committed")
-@pytest.mark.parametrize("first", OPERATIONS)
-def test_the_second_waits_and_follows_the_first(
-    db: Connection, meeting: Meeting, stage: Any, in_turn: Any, first: str
-) -> None:
-    expect_no_difference(db, meeting.meet, stage, lambda second: in_turn(first, second), first)
-
-
-@at_levels("serializable")
-@pytest.mark.parametrize("first", OPERATIONS)
-def test_a_transaction_that_began_before_the_first_follows_it(
-    db: Connection, meeting: Meeting, stage: Any, in_turn: Any, first: str
-) -> None:
-    expect_no_difference(db, meeting.overtake, stage, lambda second: in_turn(first, second), first)
-
-
-@at_levels("committed")
-@pytest.mark.parametrize("first", OPERATIONS)
-def test_the_second_finds_nothing_of_a_first_that_is_rolled_back(
-    db: Connection, meeting: Meeting, stage: Any, in_turn: Any, first: str
-) -> None:
-    def meet(one: Call, two: Call) -> tuple[Answer, Answer]:
-        return meeting.meet(one, two, commit=False)
-
-    expect_no_difference(db, meet, stage, lambda second: in_turn(None, second), first)

@@ -32,7 +32,7 @@ from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
 from tests.support.pricing import publish
 
-SECONDS = 2.0
+SECONDS = 1.0
 
 
 def pricing_set(config: dict[str, Any]) -> Call:

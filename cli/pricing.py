@@ -32,6 +32,10 @@ from ducto_pg.results import PricingVersion, RepricedModel
 FILE_ARGUMENT = click.argument("file", metavar="FILE")
 
 
+# What publishing counts, and how one of each is called.
+SIZED = {"models": "model", "tools": "tool", "fixed": "fixed job", "plans": "plan"}
+
+
 @click.group()
 def pricing() -> None:
     """Publish, inspect, validate and compare pricing."""
@@ -77,8 +81,8 @@ def set_(file: str, label: str | None, dsn: str | None, as_json: bool) -> None:
     print_warnings(warnings)
     named = f" ({published.label})" if published.label else ""
     sizes = ", ".join(
-        f"{len(config[section])} {section}"
-        for section in ("models", "tools", "fixed", "plans")
+        f"{len(config[section])} {noun}{'' if len(config[section]) == 1 else 's'}"
+        for section, noun in SIZED.items()
         if config.get(section)
     )
     click.echo(f"Published pricing version {published.version}{named}, now active: {sizes}.")

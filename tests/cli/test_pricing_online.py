@@ -27,7 +27,7 @@ def test_publishing_prices_charges_on_both_evaluators(
 ) -> None:
     result = run("pricing", "set", files[0], "--label", "spring", dsn=target)
     assert result.exit_code == 0
-    assert result.stdout == "Published pricing version 1 (spring), now active: 1 models.\n"
+    assert result.stdout == "Published pricing version 1 (spring), now active: 1 model.\n"
     manager = manage(target)
     manager.add_credits("ann", 10)
     charge = manager.deduct("ann", {"model": "gpt-4", "input_tokens": 100})

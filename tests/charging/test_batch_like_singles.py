@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +150,7 @@ def facts(result: dict[str, Any], first: int) -> str:
     return json.dumps({"status": result["status"], **shown}, sort_keys=True, default=str)
 
 
+@pytest.mark.fuzz
 @settings(
     max_examples=max(60, settings().max_examples // 10),
     deadline=None,

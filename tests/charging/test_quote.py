@@ -161,8 +161,9 @@ USAGES = st.lists(
 )
 
 
+@pytest.mark.fuzz
 @settings(
-    max_examples=max(20, settings().max_examples // 5),
+    max_examples=max(20, settings().max_examples // 20),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -327,3 +327,14 @@ def test_a_lot_that_lapses_under_a_hold_is_not_kept_alive_by_it(ledger: Ledger) 
     assert ledger.amounts("ann") == (0, 0, 8, 0)
     assert ledger.settle(hold, amount=5)["balance_after"] == -5
     assert [entry["type"] for entry in ledger.entries("ann")] == ["adjustment", "expiry", "usage"]
+
+
+def test_the_key_of_a_partial_settlement_is_not_that_of_the_final_one(ledger: Ledger) -> None:
+    ledger.call("add_credits", user_id="ann", amount=100, type="purchase")
+    hold = ledger.call("reserve", user_id="ann", amount=50)["reservation_id"]
+    part = {"reservation_id": hold, "amount": 10, "idempotency_key": "part"}
+    ledger.call("settle", **part, final=False)
+    detail = ledger.refused("DU007", "settle", **part)
+    assert detail["idempotency_key"] == "part"
+    assert ledger.call("get_balance", user_id="ann")["held"] == 40
+    assert ledger.call("settle", **part, final=False)["replayed"] is True

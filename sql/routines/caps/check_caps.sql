@@ -29,7 +29,8 @@ begin
         end if;
         continue when v_used + v.amount <= v_cap.amount_limit;
 
-        v_fact := ducto.cap_state(v_cap, p_now) || jsonb_build_object('required', trim_scale(v.amount));
+        v_fact := ducto.cap_state(v_cap, p_now)
+            || jsonb_build_object('required', trim_scale(v.amount));
         if v_cap.action = 'deny' then
             v.failure := coalesce(v.failure, ducto.failure('denied', 'DU001', v_fact));
             continue;

@@ -35,6 +35,13 @@ begin
         );
         if v_result ->> 'status' = 'ok' and not (v_result -> 'replayed')::boolean then
             perform ducto.settle_hold(v_hold, v_result, v_final, v_now);
+        elsif v_result ->> 'status' = 'ok' and v_final then
+            -- The hold is open, so what the key wrote was a part of it, not this settlement.
+            v_result := ducto.failure('error', 'DU007', jsonb_build_object(
+                'user_id', v_hold.account_id,
+                'idempotency_key', p_idempotency_key,
+                'transaction_id', v_result -> 'transaction_id'
+            ));
         end if;
     else
         v_result := ducto.settle_closed(

@@ -728,7 +728,7 @@ def test_the_database_does_what_the_rules_say(ledger_connection: Connection) -> 
         lambda: LedgerMachine(ledger_connection),
         settings=settings(
             deadline=None,
-            max_examples=max(20, settings().max_examples // 40),
+            max_examples=max(40, settings().max_examples // 40),
             stateful_step_count=40,
             suppress_health_check=list(HealthCheck),
         ),

@@ -73,11 +73,13 @@ def exact(value: Any) -> Decimal:
 class LedgerMachine(RuleBasedStateMachine):
     """One database in one transaction, and the model of it."""
 
-    def __init__(self, connection: Connection) -> None:
+    connection: Connection
+
+    def __init__(self) -> None:
         super().__init__()
-        self.transaction = connection.transaction(force_rollback=True)
+        self.transaction = self.connection.transaction(force_rollback=True)
         self.transaction.__enter__()
-        self.ledger = Ledger(connection)
+        self.ledger = Ledger(self.connection)
         self.now = utc(2026, 1, 30, 22)
         self.ledger.at(self.now)
         self.accounts: dict[str, Account] = {}
@@ -93,7 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.transaction.__exit__(None, None, None)
-        self.ledger.connection.execute("reset all")
+        self.connection.execute("reset all")
 
     # --- helpers -----------------------------------------------------------------------------
 
@@ -724,8 +726,11 @@ def describe(plan: Plan, default: bool) -> dict[str, Any]:
 
 
 def test_the_database_does_what_the_rules_say(ledger_connection: Connection) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: LedgerMachine(ledger_connection),
+    class Machine(LedgerMachine):
+        connection = ledger_connection
+
+    run_state_machine_as_test(
+        Machine,
         settings=settings(
             deadline=None,
             max_examples=max(40, settings().max_examples // 40),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from bench.pgbench import BenchError
 from ducto_pg.embedded import EmbeddedError, server_version
 
 ACCOUNTS, QUICK_ACCOUNTS = 100_000, 10_000
-QUICK_PARTS = ("plain", "plan", "history", "batch", "hot", "first", "migrate")
+QUICK_PARTS = ("plain", "plan", "batch", "hot", "first", "migrate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps([each.record() for each in figures], indent=2))
+        found = {"machine": machine(opened), "figures": [each.record() for each in figures]}
+        print(json.dumps(found, indent=2))
     return 0
 
 
@@ -47,17 +50,19 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--part", action="append", choices=PARTS, help="only this part; may be repeated"
     )
-    parser.add_argument("--quick", action="store_true", help="a minute instead of ten: rough")
-    parser.add_argument("--seconds", type=positive, help="of each run (2)")
-    parser.add_argument("--rounds", type=positive, help="of each comparison (5)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute or so: rough, and not all parts"
+    )
+    parser.add_argument("--seconds", type=positive, help="of each side in a round (1)")
+    parser.add_argument("--rounds", type=positive, help="of each comparison (7)")
     parser.add_argument("--clients", type=counts, help="numbers of clients (1,4,16)")
     parser.add_argument("--accounts", type=positive, help=f"accounts to charge ({ACCOUNTS})")
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
     options = parser.parse_args(argv)
     quick = options.quick
-    options.seconds = options.seconds or (1 if quick else 2)
-    options.rounds = options.rounds or (2 if quick else 5)
-    options.clients = options.clients or ((1, 4) if quick else (1, 4, 16))
+    options.seconds = options.seconds or 1
+    options.rounds = options.rounds or (2 if quick else 7)
+    options.clients = options.clients or ((4,) if quick else (1, 4, 16))
     options.accounts = options.accounts or (QUICK_ACCOUNTS if quick else ACCOUNTS)
     return options
 
@@ -93,24 +98,30 @@ def report(opened: Lab, names: Sequence[str], figures: list[Figure]) -> None:
     )
 
 
+def machine(opened: Lab) -> dict[str, str | int]:
+    """What the figures were measured on, when, and how thoroughly."""
+    return {
+        "postgresql": server_version(opened.cluster.bin_dir)[1],
+        "architecture": platform.machine(),
+        "processors": os.cpu_count() or 1,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "accounts": opened.accounts,
+        "rounds": opened.rounds,
+        "seconds": opened.seconds,
+    }
+
+
 def describe(opened: Lab) -> str:
-    """What the figures were measured on, and how to read them."""
-    version = server_version(opened.cluster.bin_dir)[1]
+    """The head of the report: the machine, and how to read what follows."""
     return (
-        f"PostgreSQL {version}, {platform.machine()}, {os_cpus()} processors,"
-        f" {datetime.now(UTC):%Y-%m-%d}; {opened.accounts:,} accounts,"
-        f" {opened.rounds} rounds of {opened.seconds} s\n"
-        "The median of the rounds, then the lowest and the highest; on the right the backend's"
-        "\nprocessor time per charge, of what is compared with and of the charge."
-    )
-
-
-def os_cpus() -> int:
-    """Processors this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        "PostgreSQL {postgresql}, {architecture}, {processors} processors, {date};"
+        " {accounts:,} accounts, {rounds} rounds of {seconds} s\n"
+        "The median of the rounds, then the lowest and the highest; on the right the backend's\n"
+        "processor time per charge: of what it is compared with, and its own."
+    ).format(**machine(opened))
 
 
 if __name__ == "__main__":
+    # Ended from outside, the server and its directory go too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

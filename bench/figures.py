@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Budget:
-    """The bound of DESIGN: a ratio must reach it, a time must stay under it."""
+    """A bound: a ratio must reach it, a time must stay under it."""
 
     bound: float
     at_least: bool = True
@@ -62,7 +62,8 @@ class Figure:
 
     def record(self) -> dict[str, Any]:
         """The figure for a machine."""
-        return {**asdict(self), "mark": self.mark}
+        rounded = {key: round(getattr(self, key), 3) for key in ("value", "low", "high")}
+        return {**asdict(self), **rounded, "mark": self.mark}
 
 
 def figure(

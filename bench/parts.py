@@ -1,4 +1,4 @@
-"""The parts of the benchmark; each yields figures beside the budget of DESIGN section 13."""
+"""The parts of the benchmark: what is measured, and the budget that each figure has."""
 
 from __future__ import annotations
 
@@ -92,11 +92,23 @@ def batch(lab: Lab) -> Iterator[Figure]:
             seconds=lab.seconds,
             rounds=lab.rounds,
         )
-        with psycopg.connect(dsn) as link:
-            row = link.execute("select last_value from bench.next_batch").fetchone()
-        if row is None or row[0] > count:
-            raise BenchError(f"the {count} batches prepared were too few for this machine")
+        check_batches(dsn, count)
         yield compared("batch", "one call of 100", evaluator, 1, found, BATCHED, "times")
+
+
+def check_batches(dsn: str, count: int) -> None:
+    """A batch that charged nothing would be fast: every charge of every batch is in the ledger."""
+    with psycopg.connect(dsn) as link:
+        row = link.execute(
+            "select s.last_value, (select count(*) from ducto.credit_transactions t"
+            " where t.idempotency_key like 'batch %') from bench.next_batch s"
+        ).fetchone()
+    assert row is not None
+    taken, charged = row
+    if taken > count:
+        raise BenchError(f"the {count} batches prepared were too few for this machine")
+    if charged != taken * BATCH:
+        raise BenchError(f"{taken} batches of {BATCH} charges wrote {charged} charges")
 
 
 def hot(lab: Lab) -> Iterator[Figure]:

@@ -87,11 +87,13 @@ class Player:
             text=True,
             env={**os.environ, "PGAPPNAME": self._name},
         )
-        self._backends = self._wait_for_sessions(clients, server)
+        self._backends: list[int] = []
+        self._clients, self._server = clients, server
 
-    def warm_up(self, clients: int) -> None:
+    def warm_up(self) -> None:
         """Let every session do what it does only once, then hold."""
-        time.sleep(WARM_UP_SECONDS + 0.05 * clients)
+        time.sleep(WARM_UP_SECONDS + 0.05 * self._clients)
+        self._backends = self._wait_for_sessions()
         self._hold()
 
     def play(self) -> None:
@@ -130,20 +132,22 @@ class Player:
         time.sleep(PAUSE_SECONDS)
 
     def _failure(self, words: str) -> BenchError:
-        last = " / ".join(words.strip().splitlines()[-3:])
-        return BenchError(f"pgbench failed on {', '.join(self.load.scripts)}: {last}")
+        lines = words.strip().splitlines() or ["it ended too early"]
+        first = next((line for line in lines if "ERROR:" in line), lines[-1])
+        return BenchError(f"pgbench failed on {', '.join(self.load.scripts)}: {first}")
 
-    def _wait_for_sessions(self, clients: int, server: str) -> list[int]:
+    def _wait_for_sessions(self) -> list[int]:
         query = "select pid from pg_stat_activity where application_name = %s"
         deadline = time.monotonic() + CONNECT_SECONDS
-        with psycopg.connect(server, autocommit=True) as link:
+        with psycopg.connect(self._server, autocommit=True) as link:
             while time.monotonic() < deadline and self._process.poll() is None:
                 found = [int(row[0]) for row in link.execute(query, [self._name])]
-                if len(found) == clients:
+                if len(found) == self._clients:
                     return found
                 time.sleep(0.01)
-        self.close()
-        raise BenchError(f"pgbench could not open its {clients} sessions")
+        if self._process.poll() is None:
+            raise BenchError(f"pgbench could not open its {self._clients} sessions")
+        raise self._failure(self._process.communicate()[1])
 
     def _cpu(self) -> float | None:
         """Seconds of processor time that the backends have taken, where the system tells."""
@@ -218,7 +222,7 @@ class Pgbench:
             command += ["--define", f"{name}={value}"]
         player = Player(command, load, clients, self.server)
         try:
-            player.warm_up(clients)
+            player.warm_up()
             yield player
         finally:
             player.close()

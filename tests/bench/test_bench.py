@@ -1,0 +1,169 @@
+"""The benchmark runs, on books that balance, and counts what it says it counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bench import lab as laboratory
+from bench import parts
+from bench.__main__ import arguments, main
+from bench.figures import Budget, figure
+from bench.lab import Lab
+from bench.pgbench import BenchError, Entry, Load, Player, Turn, by_round, read_logs
+from tests.support.server import local_programs
+
+ACCOUNTS = 50
+
+
+def can_run() -> bool:
+    """Whether there are server programs here to measure with."""
+    programs = local_programs()
+    try:
+        return programs is not None and laboratory.find_pgbench(programs).exists()
+    except BenchError:
+        return False
+
+
+needs_programs = pytest.mark.skipif(not can_run(), reason="no local PostgreSQL with pgbench")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Lab]:
+    """A cluster to measure on, briefly."""
+    with laboratory.lab(1, 1, (2,), ACCOUNTS) as found:
+        yield found
+
+
+def violations(dsn: str) -> list[tuple[object, ...]]:
+    """What ducto_check() finds."""
+    with psycopg.connect(dsn) as connection:
+        return connection.execute("select * from ducto_check()").fetchall()
+
+
+@needs_programs
+def test_charges_are_compared_with_the_floor(opened: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "EVALUATORS", ("portable",))
+    figures = list(parts.PARTS["plan"].measure(opened))
+    assert [(each.name, each.clients) for each in figures] == [
+        ("the allowance pays (mixed)", 1),
+        ("allowance used up, caps count (mixed)", 1),
+        ("allowance used up, caps count", 2),
+    ]
+    for each in figures:
+        assert 0 < each.low <= each.value <= each.high < 2
+        assert each.mark in ("ok", "missed")
+    if Path("/proc/self/stat").exists():
+        assert figures[2].backend is not None
+        assert all(0 < microseconds < 100_000 for microseconds in figures[2].backend)
+    assert violations(opened.dsn("charging_portable")) == []
+
+
+@needs_programs
+@pytest.mark.parametrize("full", [False, True])
+def test_a_month_in_bulk_is_as_charged_one_by_one(
+    opened: Lab, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(laboratory, "HISTORY_ACCOUNTS", 2)
+    monkeypatch.setattr(laboratory, "HISTORY_CHARGES", 30)
+    monkeypatch.setattr(laboratory, "MANY_MODELS", 10)
+    monkeypatch.setattr(laboratory, "MANY_VERSIONS", 3)
+    dsn = opened.history("plpython", full=full)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        charged = connection.execute(
+            "select count(*), count(*) filter (where amount < 0), min(model)"
+            " from ducto.credit_transactions where type = 'usage'"
+        ).fetchone()
+        versions = connection.execute("select count(*) from ducto.credit_pricing_config").fetchone()
+        connection.execute(
+            "select ducto_deduct('small_1', %s::jsonb, 'history 30x')",
+            [json.dumps(laboratory.METRICS)],
+        )
+        row = connection.execute(
+            "select spent from ducto.credit_spend_caps"
+            " where account_id = 'small_1' and cap_type = 'monthly'"
+        ).fetchone()
+    # The allowance pays for one charge of each account, the balance for the others.
+    assert charged == ((62, 60, "gpt-4") if full else (2, 0, "gpt-4"))
+    assert versions == (3 if full else 1,)
+    assert row is not None
+    assert row[0] == laboratory.COST * (31 if full else 1)
+    assert violations(dsn) == []
+
+
+@needs_programs
+def test_the_command_prints_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(parts, "EVALUATORS", ("plpython",))
+    monkeypatch.setattr(parts, "BATCHES_PER_SECOND", 300)
+    assert main(["--part", "batch", "--rounds", "1", "--accounts", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["accounts"] == 50
+    (only,) = found["figures"]
+    assert (only["part"], only["evaluator"], only["clients"]) == ("batch", "PL/Python", 1)
+    assert only["budget"] == {"bound": 8, "at_least": True}
+    assert only["value"] > 1
+
+
+@needs_programs
+def test_a_load_that_fails_ends_the_benchmark(opened: Lab) -> None:
+    load = opened.load(opened.create("nothing"), "charge.sql")
+    with pytest.raises(BenchError, match=r"pgbench failed on charge\.sql: .*ducto_deduct"):
+        opened.pgbench.compare(load, load, 1, seconds=1, rounds=1)
+
+
+def test_a_machine_without_the_programs_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(laboratory, "local_programs", lambda: None)
+    assert main(["--quick"]) == 1
+    assert capsys.readouterr().err.startswith("no PostgreSQL with PL/Python to measure on: ")
+    monkeypatch.setattr(laboratory, "local_programs", lambda: tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["--quick"]) == 1
+    assert capsys.readouterr().err.startswith(f"pgbench is missing, in {tmp_path} and on the PATH")
+
+
+def test_what_was_in_flight_between_turns_counts_half(tmp_path: Path) -> None:
+    log = tmp_path / "log.1"
+    # Client, transaction, microseconds, script, end: before the first turn, in it, in flight at
+    # its end and logged in the next turn, and twice in that.
+    log.write_text(
+        "0 1 1000 0 99 999000\n"
+        "0 2 1000 0 100 100000\n"
+        "0 3 700000 0 100 900000\n"
+        "0 4 1000 0 100 901000\n"
+        "0 5 1000 0 101 0\n"
+    )
+    player = Player.__new__(Player)
+    player.load = Load("", ("charge.sql",))
+    player.turns = [Turn(100.0, 100.25, None), Turn(100.8, 101.05, None)]
+    entries = read_logs([log])
+    assert entries[2] == Entry(100.9, 0.7, 0)
+    assert by_round(player, entries, 1) == [(1.0, 0.25), (2.5, pytest.approx(0.25))]
+    with pytest.raises(BenchError, match=r"charge\.sql finished nothing in a round"):
+        by_round(player, entries[:1], 1)
+
+
+def test_budgets_bound_from_below_or_above() -> None:
+    reached = figure("plain", "plain", "portable", "of the floor", [0.7, 0.6, 0.65], Budget(0.65))
+    assert (reached.value, reached.low, reached.high, reached.mark) == (0.65, 0.6, 0.7, "ok")
+    under = Budget(2, at_least=False)
+    assert figure("migrate", "x", "portable", "s", [1.9], under).mark == "ok"
+    assert figure("migrate", "x", "portable", "s", [2.0], under).mark == "missed"
+    assert figure("mix", "x", "portable", "of the floor", [0.1], None).mark == ""
+
+
+def test_the_command_line_chooses() -> None:
+    usual, quick = arguments([]), arguments(["--quick"])
+    assert (usual.rounds, usual.seconds, usual.clients, usual.accounts) == (7, 1, (1, 4, 16), 10**5)
+    assert (quick.rounds, quick.seconds, quick.clients, quick.accounts) == (2, 1, (4,), 10**4)
+    both = arguments(["--part", "hot", "--part", "first", "--clients", "2,8"])
+    assert (both.part, both.clients) == (["hot", "first"], (2, 8))
+    with pytest.raises(SystemExit):
+        arguments(["--clients", "0"])

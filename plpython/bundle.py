@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from ducto_pg.plpython.language import PARSING
 
 PACKAGE = "ducto_pg.plpython"
 
@@ -23,6 +26,7 @@ BUNDLES = {
 }
 
 
+@cache
 def bundle(name: str) -> str:
     """The source text of one program made of the modules of a bundle."""
     parts = [
@@ -47,7 +51,9 @@ def standalone(source: str) -> str:
         starts.append(starts[-1] + len(line))
     kept: list[bytes] = []
     position = 0
-    for start, end in sorted(_removals(ast.parse(source), encoded, starts)):
+    with PARSING:
+        tree = ast.parse(source)
+    for start, end in sorted(_removals(tree, encoded, starts)):
         kept.append(encoded[position:start])
         position = end
     kept.append(encoded[position:])

@@ -18,6 +18,7 @@ import ast
 import hashlib
 import keyword
 import re
+import threading
 from decimal import Decimal
 
 from ducto_pg.plpython.machine import (
@@ -135,12 +136,17 @@ class ExpressionError(Exception):
         self.suggestion = suggestion
 
 
+# Python 3.11 counts the depth of trees per process: threads that parse at once get a SystemError.
+PARSING = threading.Lock()
+
+
 def compile_expression(text: str, metric_names: Collection[str]) -> dict[str, Any]:
     """Compile an expression into a program (see docs/portable-programs.md), or refuse it."""
     source = _Scanner(text).scan()
     # The brackets allow leading spaces, and make a column of the tree a position in the text.
     try:
-        tree = ast.parse(f"({source})", mode="eval")
+        with PARSING:
+            tree = ast.parse(f"({source})", mode="eval")
     except SyntaxError as error:
         position = error.offset - 1 if error.offset and 1 < error.offset <= len(text) + 1 else None
         raise ExpressionError("this is not valid here", position) from None

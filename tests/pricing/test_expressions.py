@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
@@ -241,3 +242,10 @@ def test_generated_expressions_use_the_whole_language() -> None:
 
     collect()
     assert set(range(1, 35)) <= set(words)
+
+
+def test_threads_compile_at_once() -> None:
+    expression = "input_tokens * 2 + max(output_tokens, clamp(input_tokens, 1, 5))"
+    wanted = compiled(expression)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(compiled, [expression] * 400)) == [wanted] * 400

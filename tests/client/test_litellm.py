@@ -7,7 +7,7 @@ the conversion.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, getcontext
+from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -276,17 +276,18 @@ def test_every_plain_token_price_of_the_file_is_met_to_the_digit(
 ) -> None:
     prices, conversion = everything
     engine = PricingEngine.from_dict(conversion.config)
-    getcontext().prec = 60
     checked = 0
-    for name in conversion.config["models"]:
-        entry = prices[name]
-        if "tiered_pricing" in entry or "output_cost_per_token" not in entry:
-            continue
-        usage = {"model": name, "input_tokens": 1_000_003, "output_tokens": 7}
-        rate_in = _at_the_longest_context(entry, "input_cost_per_token")
-        rate_out = _at_the_longest_context(entry, "output_cost_per_token")
-        expected = 1_000_003 * rate_in + 7 * rate_out
-        total = engine.calculate(usage).total
-        assert total == expected.quantize(Decimal("1e-12"), "ROUND_HALF_UP"), name
-        checked += 1
+    with localcontext() as context:
+        context.prec = 60
+        for name in conversion.config["models"]:
+            entry = prices[name]
+            if "tiered_pricing" in entry or "output_cost_per_token" not in entry:
+                continue
+            usage = {"model": name, "input_tokens": 1_000_003, "output_tokens": 7}
+            rate_in = _at_the_longest_context(entry, "input_cost_per_token")
+            rate_out = _at_the_longest_context(entry, "output_cost_per_token")
+            expected = 1_000_003 * rate_in + 7 * rate_out
+            total = engine.calculate(usage).total
+            assert total == expected.quantize(Decimal("1e-12"), "ROUND_HALF_UP"), name
+            checked += 1
     assert checked > 3500

@@ -6,6 +6,7 @@ the command ends, unless --keep holds it open.
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -184,6 +185,9 @@ def _wait(dsn: str) -> None:
     _heading("Still running")
     _say(f"psql '{dsn}'")
     _say(f"export DATABASE_URL='{dsn}'")
+    # Also where the shell started us with interrupts ignored, as it does in the background.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     _say("Ctrl-C ends the server and deletes everything.")
     try:
         while True:

@@ -45,7 +45,7 @@ lint: .venv/installed ## look for mistakes in the Python
 # mypy knows nothing of setuptools' package-dir, so it is shown the package as it is installed.
 types: .venv/installed ## check the types, tests included
 	@rm -rf .types && mkdir -p .types/ducto_pg
-	@for file in ducto_pg/*.py ducto_pg/py.typed; do ln -s ../../$$file .types/$$file; done
+	@for entry in ducto_pg/*; do ln -s ../../$$entry .types/$$entry; done
 	@for folder in cli sql plpython; do ln -s ../../$$folder .types/ducto_pg/$$folder; done
 	@$(BIN)/mypy .types/ducto_pg tests $(wildcard bench)
 

@@ -17,7 +17,7 @@ from bench.figures import Figure, heading
 from bench.lab import Lab, lab
 from bench.parts import PARTS
 from bench.pgbench import BenchError
-from ducto_pg.embedded import EmbeddedError, server_version
+from ducto_pg.install.embedded import EmbeddedError, server_version
 
 ACCOUNTS, QUICK_ACCOUNTS = 100_000, 10_000
 QUICK_PARTS = ("plain", "plan", "batch", "hot", "first", "migrate")

@@ -20,11 +20,11 @@ from psycopg import sql
 
 from bench.pgbench import HERE, BenchError, Load, Pgbench
 from bench.pricing import copy_versions, plain_config
-from ducto_pg.answers import compiled
-from ducto_pg.embedded import Cluster
+from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
-from ducto_pg.migrate import migrate
-from ducto_pg.script import Evaluator
+from ducto_pg.install.embedded import Cluster
+from ducto_pg.install.migrate import migrate
+from ducto_pg.install.script import Evaluator
 from tests.support.server import local_programs
 
 Connection = psycopg.Connection[Any]

@@ -15,7 +15,7 @@ from bench.figures import Budget, Figure, figure
 from bench.lab import EVALUATORS, HISTORY_ACCOUNTS, METRICS, Lab, bulk, settle
 from bench.pgbench import BenchError, Comparison
 from ducto_pg.exact_json import dumps
-from ducto_pg.script import Evaluator
+from ducto_pg.install.script import Evaluator
 
 NAMES: dict[Evaluator, str] = {"plpython": "PL/Python", "portable": "portable"}
 HOT_CLIENTS = 32

@@ -18,10 +18,10 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, sql
 
-from ducto_pg.answers import compiled
-from ducto_pg.embedded import Cluster
+from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
-from ducto_pg.migrate import migrate
+from ducto_pg.install.embedded import Cluster
+from ducto_pg.install.migrate import migrate
 from ducto_pg.plpython.bundle import bundle
 from tests.support.server import local_programs
 

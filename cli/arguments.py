@@ -17,8 +17,8 @@ import click
 
 from ducto_pg import exact_json
 from ducto_pg.cli.common import CliError, connect
-from ducto_pg.manager import CreditManager
-from ducto_pg.store import PostgresStore
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.store import PostgresStore
 
 __all__ = [
     "AMOUNT",

@@ -10,7 +10,7 @@ from ducto_pg.cli.arguments import AMOUNT, open_manager
 from ducto_pg.cli.common import CliError, dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
 from ducto_pg.cli.output import print_json, table
-from ducto_pg.results import SpendCap
+from ducto_pg.client.results import SpendCap
 
 CAP_TYPE = click.Choice(["daily", "weekly", "monthly"])
 USER = click.argument("user")

@@ -94,9 +94,9 @@ def sentences() -> Iterator[None]:
 def _explain(error: Exception) -> CliError | None:
     import psycopg
 
-    from ducto_pg.embedded import EmbeddedError
     from ducto_pg.errors import DuctoError, translate
-    from ducto_pg.manifest import MigrationError
+    from ducto_pg.install.embedded import EmbeddedError
+    from ducto_pg.install.manifest import MigrationError
 
     if isinstance(error, psycopg.Error):
         error = translate(error)

@@ -23,7 +23,7 @@ from ducto_pg.cli.arguments import (
 from ducto_pg.cli.common import dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
 from ducto_pg.cli.output import cell, fields, print_json, table
-from ducto_pg.results import Breakdown, Charge, Explanation, Grant, Hold, Quote
+from ducto_pg.client.results import Breakdown, Charge, Explanation, Grant, Hold, Quote
 
 GRANT_TYPES = ("adjustment", "purchase", "subscription", "promo", "signup_bonus")
 Params = dict[str, Any]

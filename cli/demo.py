@@ -17,16 +17,16 @@ from typing import Any
 import click
 
 from ducto_pg import exact_json
-from ducto_pg.answers import EXACT
 from ducto_pg.cli.common import sentences
 from ducto_pg.cli.output import amount, bars, fields, table
 from ducto_pg.cli.sample import USERS, events
-from ducto_pg.config_file import parse_config
-from ducto_pg.embedded import embedded_server
-from ducto_pg.manager import CreditManager
-from ducto_pg.migrate import migrate
-from ducto_pg.results import Charge
-from ducto_pg.store import PostgresStore
+from ducto_pg.client.answers import EXACT
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.results import Charge
+from ducto_pg.client.store import PostgresStore
+from ducto_pg.install.embedded import embedded_server
+from ducto_pg.install.migrate import migrate
+from ducto_pg.pricing.config_file import parse_config
 
 BATCH = 100
 GRANT = Decimal(60_000)

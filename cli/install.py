@@ -8,10 +8,10 @@ import click
 
 from ducto_pg.cli.common import connect, json_option
 from ducto_pg.cli.output import fields, print_json
-from ducto_pg.migrate import MigrationReport, Status, build_script
-from ducto_pg.migrate import migrate as run_migrate
-from ducto_pg.migrate import status as read_status
-from ducto_pg.script import EVALUATORS, Evaluator
+from ducto_pg.install.migrate import MigrationReport, Status, build_script
+from ducto_pg.install.migrate import migrate as run_migrate
+from ducto_pg.install.migrate import status as read_status
+from ducto_pg.install.script import EVALUATORS, Evaluator
 
 
 @click.command()

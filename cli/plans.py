@@ -9,7 +9,7 @@ import click
 from ducto_pg.cli.arguments import open_manager
 from ducto_pg.cli.common import dsn_option, json_option
 from ducto_pg.cli.output import fields, print_json, table
-from ducto_pg.results import UserPlan
+from ducto_pg.client.results import UserPlan
 
 
 @click.group()

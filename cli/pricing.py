@@ -22,12 +22,12 @@ from ducto_pg.cli.arguments import AMOUNT, DURATION, MOMENT, metrics_options, op
 from ducto_pg.cli.common import CliError, dsn_option, json_option
 from ducto_pg.cli.output import fields, print_json, table
 from ducto_pg.cli.problems import print_errors, print_warnings
-from ducto_pg.config_file import ConfigFileError, read_config, read_stream
-from ducto_pg.engine import PricingEngine
-from ducto_pg.litellm import SERVICE_TIERS, Conversion, convert
+from ducto_pg.client.results import PricingVersion, RepricedModel
 from ducto_pg.plpython.config import compile_config
-from ducto_pg.pricing_schema import pricing_schema
-from ducto_pg.results import PricingVersion, RepricedModel
+from ducto_pg.pricing.config_file import ConfigFileError, read_config, read_stream
+from ducto_pg.pricing.engine import PricingEngine
+from ducto_pg.pricing.litellm import SERVICE_TIERS, Conversion, convert
+from ducto_pg.pricing.schema import pricing_schema
 
 FILE_ARGUMENT = click.argument("file", metavar="FILE")
 

@@ -22,8 +22,7 @@ from ducto_pg.cli.arguments import open_manager
 from ducto_pg.cli.arguments import usage as read_usage
 from ducto_pg.cli.common import CliError, dsn_option, json_option
 from ducto_pg.cli.output import amount, fields, print_json
-from ducto_pg.errors import InvalidArgument
-from ducto_pg.importer import (
+from ducto_pg.client.importer import (
     TEXT_METRICS,
     Importer,
     Mapper,
@@ -34,9 +33,10 @@ from ducto_pg.importer import (
     form_of,
     read_rows,
 )
-from ducto_pg.manager import CreditManager
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.store import Unavailable
+from ducto_pg.errors import InvalidArgument
 from ducto_pg.plpython.names import STANDARD_METRICS, nearest
-from ducto_pg.store import Unavailable
 
 BATCH_MAX = 1000
 REJECTS_HEADING = ["line", "reason", "row"]

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ducto_pg.async_manager import AsyncCreditManager
-    from ducto_pg.engine import PricingEngine
+    from ducto_pg.client.async_manager import AsyncCreditManager
+    from ducto_pg.client.manager import CreditManager
+    from ducto_pg.client.store import AsyncPostgresStore, PostgresStore
     from ducto_pg.errors import DuctoError
-    from ducto_pg.manager import CreditManager
-    from ducto_pg.store import AsyncPostgresStore, PostgresStore
+    from ducto_pg.pricing.engine import PricingEngine
 
 __all__ = [
     "AsyncCreditManager",
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncCreditManager": "async_manager",
-    "AsyncPostgresStore": "store",
-    "CreditManager": "manager",
+    "AsyncCreditManager": "client.async_manager",
+    "AsyncPostgresStore": "client.store",
+    "CreditManager": "client.manager",
     "DuctoError": "errors",
-    "PostgresStore": "store",
-    "PricingEngine": "engine",
+    "PostgresStore": "client.store",
+    "PricingEngine": "pricing.engine",
 }
 
 

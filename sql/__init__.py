@@ -1,1 +1,1 @@
-"""The SQL of ducto-pg, shipped as package data; ``ducto_pg.migrate`` reads it from here."""
+"""The SQL of ducto-pg, shipped as package data; ``ducto_pg.install.migrate`` reads it from here."""

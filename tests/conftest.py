@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ducto_pg.embedded import EmbeddedError
-from ducto_pg.script import Evaluator
+from ducto_pg.install.embedded import EmbeddedError
+from ducto_pg.install.script import Evaluator
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.ledger import Ledger
 from tests.support.server import NoServer, Rung, Server, find_rung

@@ -1,4 +1,4 @@
-"""Write ducto_pg/async_manager.py from ducto_pg/manager.py: one source, two worlds.
+"""Write ducto_pg/client/async_manager.py from ducto_pg/client/manager.py: one source, two worlds.
 
 Run it after changing the manager (`python tools/asyncify.py`); a test fails while the two differ.
 """
@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "ducto_pg" / "manager.py"
-TARGET = ROOT / "ducto_pg" / "async_manager.py"
+SOURCE = ROOT / "ducto_pg" / "client" / "manager.py"
+TARGET = ROOT / "ducto_pg" / "client" / "async_manager.py"
 
 RULES: list[tuple[str, str]] = [
     (r"^    def (?!__init__)", "    async def "),
@@ -28,7 +28,7 @@ RULES: list[tuple[str, str]] = [
 ]
 HEADER = '''"""The client for asyncio: `CreditManager` with every call awaited.
 
-Generated from ducto_pg/manager.py by tools/asyncify.py; change that file and run it again.
+Generated from ducto_pg/client/manager.py by tools/asyncify.py; change that file and run it again.
 """
 '''
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from ducto_pg import exact_json
 from ducto_pg.cli.main import cli
-from ducto_pg.manager import CreditManager
-from ducto_pg.store import PostgresStore
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.store import PostgresStore
 from tests.conftest import MakeDb
 
 Run = Callable[..., Result]

@@ -9,7 +9,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from ducto_pg.manager import CreditManager
+from ducto_pg.client.manager import CreditManager
 from tests.cli.conftest import Run, as_json, program
 
 USAGE = ("-m", "model=gpt-4", "-m", "input_tokens=100")  # costs 3

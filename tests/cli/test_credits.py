@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ducto_pg.manager import CreditManager
+from ducto_pg.client.manager import CreditManager
 from tests.cli.conftest import Run, as_json
 
 USAGE = ("-m", "model=gpt-4", "-m", "input_tokens=100", "-m", "output_tokens=10")

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from ducto_pg.cli.sample import USERS, events
-from ducto_pg.config_file import read_config
-from ducto_pg.embedded import EmbeddedError, embedded_binaries
-from ducto_pg.engine import PricingEngine
+from ducto_pg.install.embedded import EmbeddedError, embedded_binaries
+from ducto_pg.pricing.config_file import read_config
+from ducto_pg.pricing.engine import PricingEngine
 from tests.cli.conftest import PROGRAM, program
 
 ROOT = Path(__file__).parents[2]

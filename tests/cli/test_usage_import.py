@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from ducto_pg.manager import CreditManager
-from ducto_pg.store import PostgresStore
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.store import PostgresStore
 from tests.cli.conftest import PRICING, PROGRAM, Manage, Run, as_json, program
 from tests.conftest import MakeDb
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from ducto_pg import exact_json
-from ducto_pg.results import Breakdown, Charge
+from ducto_pg.client.results import Breakdown, Charge
 
 
 @pytest.mark.parametrize(

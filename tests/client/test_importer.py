@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ducto_pg.importer import Importer, Mapper, Reject, Row, UnusableFile, read_rows
-from ducto_pg.results import Charge
+from ducto_pg.client.importer import Importer, Mapper, Reject, Row, UnusableFile, read_rows
+from ducto_pg.client.results import Charge
 
 
 def rows(text: str | bytes, form: str = "csv") -> list[Row | Reject]:

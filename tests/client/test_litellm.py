@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from ducto_pg import exact_json, litellm
-from ducto_pg.engine import PricingEngine
+from ducto_pg import exact_json
+from ducto_pg.pricing import litellm
+from ducto_pg.pricing.engine import PricingEngine
 
 PRICES = Path("/work/shared/data/litellm_model_prices.json")
 D = Decimal

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from ducto_pg.async_manager import AsyncCreditManager
+from ducto_pg.client.async_manager import AsyncCreditManager
+from ducto_pg.client.manager import CreditManager
 from ducto_pg.errors import CapReached, InsufficientCredits, InvalidArgument, InvalidExpression
-from ducto_pg.manager import CreditManager
 from tools.asyncify import SOURCE, TARGET, generate
 
 HOLD = "6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11"

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from ducto_pg.client.manager import CreditManager
+from ducto_pg.client.store import PostgresStore
 from ducto_pg.errors import (
     IdempotencyConflict,
     InsufficientCredits,
@@ -19,8 +21,6 @@ from ducto_pg.errors import (
     UnknownModel,
     VersionNotFound,
 )
-from ducto_pg.manager import CreditManager
-from ducto_pg.store import PostgresStore
 from tests.support.databases import Connection
 
 CONFIG: dict[str, Any] = {

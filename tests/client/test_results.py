@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from ducto_pg.results import Balance, Charge, Grant, Hold, Plan, Transaction
+from ducto_pg.client.results import Balance, Charge, Grant, Hold, Plan, Transaction
 
 ROW = {
     "transaction_id": 7,

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from ducto_pg.manager import CreditManager
+from ducto_pg.client.manager import CreditManager
 from tests.support.databases import Connection
 
 HOLD = UUID("6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11")

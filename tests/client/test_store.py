@@ -12,8 +12,8 @@ import psycopg_pool
 import pytest
 from psycopg import pq
 
+from ducto_pg.client.store import AsyncPostgresStore, NotInstalled, PostgresStore, Unavailable
 from ducto_pg.errors import InvalidArgument
-from ducto_pg.store import AsyncPostgresStore, NotInstalled, PostgresStore, Unavailable
 from tests.support.databases import Connection
 
 LONG = Decimal("12345678901234567890.123456789012345678901234567890123456")

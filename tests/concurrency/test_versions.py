@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ducto_pg.answers import compiled
+from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
 from tests.concurrency.conftest import PRICING
 from tests.concurrency.sessions import (

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from ducto_pg.manifest import CatalogueError, load_errors
+from ducto_pg.install.manifest import CatalogueError, load_errors
 from tests.docs.pages import ROOT, read
 from tests.support.error_classes import class_name
 

@@ -191,7 +191,7 @@ def test_the_scheduled_commands_run(both: Connection) -> None:
 
 
 def test_the_example_of_a_pricing_config_is_valid(both: Connection) -> None:
-    from ducto_pg.config_file import parse_config
+    from ducto_pg.pricing.config_file import parse_config
     from tests.support.pricing import publish
 
     found = [block.text for block in blocks("docs/pricing.md") if block.language == "yaml"]

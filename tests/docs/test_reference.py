@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ducto_pg.manifest import load_errors, sql_root
-from ducto_pg.pricing_schema import pricing_schema
+from ducto_pg.install.manifest import load_errors, sql_root
+from ducto_pg.pricing.schema import pricing_schema
 from tests.conftest import MakeDb
 from tests.docs import reference
 from tests.docs.pages import read

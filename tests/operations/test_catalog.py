@@ -11,8 +11,8 @@ from typing import LiteralString
 
 import pytest
 
-from ducto_pg.manifest import sql_root
-from ducto_pg.migrate import migrate
+from ducto_pg.install.manifest import sql_root
+from ducto_pg.install.migrate import migrate
 from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
 from tests.support.server import Server
@@ -77,7 +77,7 @@ def test_the_search_path_is_pinned(both: Connection) -> None:
         both,
         f"""
         select r.signature, r.proconfig from ({ROUTINES}) r
-        where r.proconfig is null or not 'search_path=""' = any (r.proconfig)
+        where r.proconfig is null or not 'search_path=pg_catalog, pg_temp' = any (r.proconfig)
         """,
     )
 

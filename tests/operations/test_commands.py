@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from ducto_pg import __version__
 from ducto_pg.cli.common import read_env_file
 from ducto_pg.cli.main import COMMANDS, cli
-from ducto_pg.manifest import load_manifest
-from ducto_pg.migrate import build_script
+from ducto_pg.install.manifest import load_manifest
+from ducto_pg.install.migrate import build_script
 from tests.support.catalog import is_installed
 from tests.support.databases import open_connection
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ducto_pg import errors
-from ducto_pg.manifest import CatalogueError, load_errors
+from ducto_pg.install.manifest import CatalogueError, load_errors
 from tests.support.databases import Connection
 from tests.support.error_classes import class_name, expected, source_file
 

@@ -10,7 +10,7 @@ import pglast
 import pytest
 from pglast import ast, parser
 
-from ducto_pg.manifest import EVALUATOR, line_of, sql_root
+from ducto_pg.install.manifest import EVALUATOR, line_of, sql_root
 
 ROOT = sql_root()
 LINES_MAX = 75
@@ -118,7 +118,7 @@ def test_a_routine_states_how_it_runs(path: Path) -> None:
         assert volatility is not None, "volatility"
         assert volatility.sval in VOLATILITY
         settings = [item.arg.name for item in statement.options if item.defname == "set"]
-        assert "search_path" in settings, "set search_path = ''"
+        assert "search_path" in settings, "set search_path = pg_catalog, pg_temp"
 
 
 @pytest.mark.parametrize("path", CHARGE, ids=name)

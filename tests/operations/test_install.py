@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from ducto_pg import __version__
-from ducto_pg.embedded import embedded_binaries, embedded_server
-from ducto_pg.manifest import MigrationError, load_manifest, sql_root
-from ducto_pg.migrate import build_script, migrate, status
-from ducto_pg.script import Evaluator
+from ducto_pg.install.embedded import embedded_binaries, embedded_server
+from ducto_pg.install.manifest import MigrationError, load_manifest, sql_root
+from ducto_pg.install.migrate import build_script, migrate, status
+from ducto_pg.install.script import Evaluator
 from tests.conftest import Connect
 from tests.support.catalog import is_installed, snapshot
 from tests.support.databases import Connection, Databases, open_connection

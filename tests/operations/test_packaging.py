@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import ducto_pg
-from ducto_pg.migrate import build_script
+from ducto_pg.install.migrate import build_script
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"ducto_pg": "ducto_pg", "cli": "ducto_pg/cli", "sql": "ducto_pg/sql"}

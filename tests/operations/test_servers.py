@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ducto_pg.embedded import Cluster, EmbeddedError, embedded_binaries, embedded_server
+from ducto_pg.install.embedded import Cluster, EmbeddedError, embedded_binaries, embedded_server
 from tests.support import server as ladder
 from tests.support.server import NoServer, find_rung
 from tests.support.waiting import until
@@ -56,7 +56,7 @@ def test_a_killed_server_comes_back_with_what_was_committed() -> None:
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
-        "from ducto_pg.embedded import Cluster, embedded_binaries\n"
+        "from ducto_pg.install.embedded import Cluster, embedded_binaries\n"
         "cluster = Cluster(embedded_binaries())\n"
         "cluster.start()\n"
         "print(cluster.directory, flush=True)\n"

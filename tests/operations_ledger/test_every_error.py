@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from ducto_pg.manifest import load_errors
+from ducto_pg.install.manifest import load_errors
 from tests.support.ledger import Ledger, utc
 
 CATALOGUE = {error.code: error for error in load_errors()}

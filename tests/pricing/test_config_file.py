@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ducto_pg.config_file import SIZE_MAX, ConfigFileError, parse_config, read_config
+from ducto_pg.pricing.config_file import SIZE_MAX, ConfigFileError, parse_config, read_config
 
 
 def refusal(text: str | bytes, kind: Any = None) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ducto_pg import errors
-from ducto_pg.engine import CostBreakdown, PricingEngine
 from ducto_pg.plpython.runtime import Pricing
+from ducto_pg.pricing.engine import CostBreakdown, PricingEngine
 from tests.pricing.corpus import load, pricing_cases
 
 PARTS = ("model", "tools", "search", "cache", "fixed", "total")

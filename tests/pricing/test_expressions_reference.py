@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ducto_pg.config_file import parse_config
 from ducto_pg.plpython import language, machine
 from ducto_pg.plpython.config import compile_config
 from ducto_pg.plpython.language import compile_expression
 from ducto_pg.plpython.machine import Program
 from ducto_pg.plpython.names import STANDARD_METRICS
 from ducto_pg.plpython.runtime import number_text
+from ducto_pg.pricing.config_file import parse_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "expressions.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\| `([^`]+)` \| (-?[0-9.]+) \|$", PAGE, re.MULTILINE)

@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from ducto_pg.answers import compiled
+from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps, loads
-from ducto_pg.script import Evaluator
+from ducto_pg.install.script import Evaluator
 from tests.conftest import Connect
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.pricing import publish

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ducto_pg.embedded import Cluster, embedded_binaries
-from ducto_pg.migrate import migrate
+from ducto_pg.install.embedded import Cluster, embedded_binaries
+from ducto_pg.install.migrate import migrate
 from tests.storm.driver import LONG, PROCESSES, SECONDS, Storm, expect_everything_kept, watch
 from tests.support.databases import Connection, open_connection
 from tests.support.server import local_programs

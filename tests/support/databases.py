@@ -12,8 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
-from ducto_pg.migrate import migrate
-from ducto_pg.script import Evaluator
+from ducto_pg.install.migrate import migrate
+from ducto_pg.install.script import Evaluator
 from tests.support.server import Server
 
 Connection = psycopg.Connection[Any]

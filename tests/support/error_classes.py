@@ -9,7 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from ducto_pg.manifest import CatalogueError, load_errors
+from ducto_pg.install.manifest import CatalogueError, load_errors
 
 MARKER = "# --- generated from sql/errors.yaml by `make errors`; change it there ---\n"
 WIDTH = 100

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from ducto_pg.embedded import Cluster, EmbeddedError, embedded_binaries
-from ducto_pg.migrate import migrate
+from ducto_pg.install.embedded import Cluster, EmbeddedError, embedded_binaries
+from ducto_pg.install.migrate import migrate
 from tests.support.server import local_programs
 
 DATABASE = "ducto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ducto_pg.answers import compiled
+from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
 from tests.support.databases import Connection
 

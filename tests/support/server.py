@@ -22,7 +22,7 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo
 
-from ducto_pg.embedded import Cluster, EmbeddedError, server_version
+from ducto_pg.install.embedded import Cluster, EmbeddedError, server_version
 
 MINIMUM_RELEASE = 15
 PACKAGES = ("postgresql-{release}", "postgresql-plpython3-{release}")

@@ -7,7 +7,7 @@ returns jsonb
 language plpython3u
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $ducto_compiler$
 if "compile" in SD:
     return SD["compile"](p_config)

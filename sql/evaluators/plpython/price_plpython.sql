@@ -11,7 +11,7 @@ returns jsonb
 language plpython3u
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $ducto_runtime$
 if "price" in SD:
     return SD["price"](p_version, p_plan_key, p_metrics)

@@ -5,7 +5,7 @@ returns ducto.credit_rates
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_plan_key text;

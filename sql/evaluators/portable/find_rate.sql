@@ -10,7 +10,7 @@ returns ducto.credit_rates
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rate ducto.credit_rates;

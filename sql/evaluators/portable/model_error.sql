@@ -5,7 +5,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return jsonb_build_object(
     'code', 'DU004',
     'detail', jsonb_build_object('model', p_model, 'version', p_version)

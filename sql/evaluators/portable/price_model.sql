@@ -10,7 +10,7 @@ create or replace function ducto.price_model(
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rate record;

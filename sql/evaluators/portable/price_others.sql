@@ -14,7 +14,7 @@ create or replace function ducto.price_others(
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_tools numeric := 0::numeric;

@@ -11,7 +11,7 @@ create or replace function ducto.price_tools(
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_others numeric := (p_usage -> 'unnamed_calls')::numeric;

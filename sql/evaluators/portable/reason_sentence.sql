@@ -5,7 +5,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return case p_reason
     when 'division_by_zero' then 'division by zero'
     when 'overflow' then 'a result is beyond 10^26'

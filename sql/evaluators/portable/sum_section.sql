@@ -11,7 +11,7 @@ create or replace function ducto.sum_section(
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_rate ducto.credit_rates;

@@ -5,7 +5,7 @@ language plpgsql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if jsonb_typeof(p_value) = 'string' and length(p_value #>> '{}') between 1 and 200 then

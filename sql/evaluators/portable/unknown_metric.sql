@@ -5,7 +5,7 @@ language plpgsql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_shown text := case when length(p_name) <= 200 then p_name else left(p_name, 200) || '...' end;

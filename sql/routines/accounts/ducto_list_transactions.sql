@@ -27,7 +27,7 @@ returns table (
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if coalesce(p_limit, 0) not between 1 and 1000 then

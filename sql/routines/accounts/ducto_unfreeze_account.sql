@@ -3,7 +3,7 @@ returns jsonb
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return ducto.set_account_status(p_user_id, 'active');

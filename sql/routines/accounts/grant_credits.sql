@@ -16,7 +16,7 @@ returns ducto.credit_transactions
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lot_id bigint;

@@ -4,7 +4,7 @@ returns ducto.credit_accounts
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_account ducto.credit_accounts;

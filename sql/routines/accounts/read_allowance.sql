@@ -4,7 +4,7 @@ returns numeric
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(sum(l.remaining), 0) from ducto.credit_lots l
     where l.account_id = p_account_id and l.live and l.kind = 'allowance';

@@ -4,7 +4,7 @@ returns numeric
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce((
         select sum(l.remaining) from ducto.credit_lots l

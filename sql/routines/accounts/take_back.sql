@@ -12,7 +12,7 @@ returns ducto.credit_transactions
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v ducto.assessment := ducto.assess(p_account, null, 0, null, p_now, null);

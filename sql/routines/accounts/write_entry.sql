@@ -17,7 +17,7 @@ returns ducto.credit_transactions
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
     update ducto.credit_accounts a set debt = a.debt where a.account_id = p_account_id;

@@ -4,7 +4,7 @@ returns jsonb
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_used numeric := case when p_cap.window_end > p_now then p_cap.spent else 0 end;

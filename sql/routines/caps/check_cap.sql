@@ -4,7 +4,7 @@ returns jsonb
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if (p_cap_type in ('daily', 'weekly', 'monthly')) is not true then

@@ -13,7 +13,7 @@ returns ducto.assessment
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v ducto.assessment;

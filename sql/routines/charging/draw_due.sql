@@ -14,7 +14,7 @@ create or replace function ducto.draw_due(
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lot record;

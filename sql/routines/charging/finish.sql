@@ -10,7 +10,7 @@ returns jsonb
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_result ->> 'status' = 'error' or p_raise is distinct from false then

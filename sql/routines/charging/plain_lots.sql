@@ -5,7 +5,7 @@ returns table (account_id text, lot_id bigint, remaining numeric)
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

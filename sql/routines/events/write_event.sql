@@ -10,7 +10,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     insert into ducto.credit_events (account_id, actor_id, type, data, created_at)
     values (p_account_id, p_actor_id, p_type, p_data, p_now);

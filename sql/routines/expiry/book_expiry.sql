@@ -8,7 +8,7 @@ create or replace function ducto.book_expiry(
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_allocations jsonb;

@@ -3,7 +3,7 @@ returns table (user_id text, expired numeric, lots integer)
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_now timestamptz := ducto.now();

@@ -4,7 +4,7 @@ returns table (check_name text, user_id text, detail jsonb)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select 'balance', a.account_id, jsonb_build_object(
         'lots_less_debt', coalesce(l.remaining, 0) - a.debt,

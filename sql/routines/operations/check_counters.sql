@@ -4,7 +4,7 @@ returns table (check_name text, user_id text, detail jsonb)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select 'cap', c.account_id, jsonb_build_object(
         'cap_type', c.cap_type, 'model', nullif(c.model, ''), 'spent', c.spent, 'entries', s.spent

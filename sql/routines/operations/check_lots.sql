@@ -4,7 +4,7 @@ returns table (check_name text, user_id text, detail jsonb)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with changes as materialized (
         select t.account_id, (c.item ->> 'lot')::bigint as lot_id,

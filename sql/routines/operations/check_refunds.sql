@@ -4,7 +4,7 @@ returns table (check_name text, user_id text, detail jsonb)
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select 'refund', c.account_id, jsonb_build_object(
         'transaction_id', c.id,

@@ -3,7 +3,7 @@ returns table (check_name text, user_id text, detail jsonb)
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

@@ -4,7 +4,7 @@ returns jsonb
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object('status', p_status) || ducto.error_object(p_code, p_detail);
 $$;

@@ -4,7 +4,7 @@ returns jsonb
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select ducto.error_object(
         'DU017', jsonb_build_object('argument', p_argument, 'message', p_message)

@@ -4,7 +4,7 @@ returns void
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_error jsonb := ducto.error_object(p_code, p_detail);

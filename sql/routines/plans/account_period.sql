@@ -9,7 +9,7 @@ create or replace function ducto.account_period(
 language sql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select w.period_start, w.period_end
     from ducto.period(

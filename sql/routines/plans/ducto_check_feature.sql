@@ -3,7 +3,7 @@ returns jsonb
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v record := ducto.assess(ducto.find_account(p_user_id), null, 0, null, ducto.now(), null);

@@ -3,7 +3,7 @@ returns jsonb
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return ducto.plan_object(p_user_id, ducto.now());

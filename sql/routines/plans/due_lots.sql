@@ -9,7 +9,7 @@ returns ducto.lot[]
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lots ducto.lot[] := '{}'::ducto.lot[];

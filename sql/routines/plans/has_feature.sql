@@ -4,7 +4,7 @@ returns boolean
 language plpgsql
 immutable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return coalesce(p_features -> p_feature, 'null') not in ('null'::jsonb, 'false'::jsonb);

@@ -10,7 +10,7 @@ create or replace function ducto.period(
 language plpgsql
 immutable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_step interval := case p_period

@@ -6,7 +6,7 @@ returns jsonb
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_compiler regproc := to_regproc('ducto.compile_pricing');

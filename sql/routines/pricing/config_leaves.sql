@@ -6,7 +6,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with recursive nodes as (
         select '' as path, case when p_config ? 'plans' then jsonb_set(p_config, '{plans}', (

@@ -5,7 +5,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return array(
     select n.name
     from (

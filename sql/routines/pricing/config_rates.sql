@@ -6,7 +6,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with overrides as (
         select p.plan_key, p.path || '.rate_overrides' as path,

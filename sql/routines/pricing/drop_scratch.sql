@@ -4,7 +4,7 @@ returns void
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from ducto.credit_pricing_config c where c.version = p_version and c.version < 0;

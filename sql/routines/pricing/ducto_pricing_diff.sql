@@ -3,7 +3,7 @@ returns table (change text, path text, old_value jsonb, new_value jsonb)
 language plpgsql
 stable
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_old jsonb := public.ducto_pricing_export(p_from);

@@ -4,7 +4,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return pg_advisory_xact_lock(4785300192668116);
 comment on function ducto.lock_pricing() is
     'Serialises, until the transaction ends, what changes which pricing version is active.';

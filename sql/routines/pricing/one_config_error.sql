@@ -5,7 +5,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return jsonb_build_object(
     'errors', jsonb_build_array(
         jsonb_build_object('path', p_path, 'message', p_message, 'code', 'DU006')

@@ -4,7 +4,7 @@ returns void
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if p_plan_key is null or p_plan_key = '' or exists (

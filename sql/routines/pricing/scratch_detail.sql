@@ -6,7 +6,7 @@ language sql
 immutable
 parallel safe
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 return coalesce(
     case p_refusal ->> 'code'
         when 'DU004' then

@@ -5,7 +5,7 @@ returns integer
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_checked jsonb := ducto.check_pricing(p_config);

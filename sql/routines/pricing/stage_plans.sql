@@ -4,7 +4,7 @@ returns void
 language sql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     insert into ducto.credit_plans (
         version, plan_key, name, free_allowance, period, period_anchor, rollover_max, features,

@@ -11,7 +11,7 @@ create or replace function ducto.give_back(
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_lot ducto.credit_lots;

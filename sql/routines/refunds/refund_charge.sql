@@ -13,7 +13,7 @@ returns ducto.credit_transactions
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_cost numeric := p_charge.allowance_consumed - p_charge.amount;

@@ -8,7 +8,7 @@ returns jsonb
 language plpgsql
 stable
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_debt numeric := coalesce((p_entry.allocations -> -1 -> 'debt')::numeric, 0);

@@ -12,7 +12,7 @@ returns ducto.credit_transactions
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_spent numeric := p_lot.amount - p_lot.remaining - p_lot.forfeited;

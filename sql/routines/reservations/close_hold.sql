@@ -8,7 +8,7 @@ returns ducto.credit_reservations
 language plpgsql
 volatile
 security invoker
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_hold ducto.credit_reservations;

@@ -11,7 +11,7 @@ returns jsonb
 language plpgsql
 volatile
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_hold ducto.credit_reservations := ducto.lock_hold(p_reservation_id);

@@ -8,9 +8,9 @@ from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from ducto_pg.client.results import Charge, Hold, Validation
 from ducto_pg.errors import DuctoError, InvalidArgument, from_denial, from_sqlstate
 from ducto_pg.plpython.config import compile_config
-from ducto_pg.results import Charge, Hold, Validation
 
 __all__ = [
     "EXACT",

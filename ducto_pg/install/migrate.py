@@ -4,7 +4,7 @@ Guarantees: one transaction, so that a failed or killed run leaves the database 
 it again changes nothing; any number of runs at once take their turn on an advisory lock; a
 migration that was edited after it had been applied is refused; an error names the file and line.
 
-    from ducto_pg.migrate import migrate, status
+    from ducto_pg.install.migrate import migrate, status
 
     report = migrate("postgresql://localhost/app")
     print(report.evaluator, report.applied)
@@ -20,8 +20,8 @@ from typing import Any
 import psycopg
 
 from ducto_pg import __version__
-from ducto_pg.manifest import Manifest, MigrationError, line_of, load_manifest
-from ducto_pg.script import (
+from ducto_pg.install.manifest import Manifest, MigrationError, line_of, load_manifest
+from ducto_pg.install.script import (
     SETTINGS,
     Evaluator,
     Section,

@@ -21,7 +21,7 @@ from ducto_pg.plpython.config import CheckedConfig
 from ducto_pg.plpython.machine import Program
 from ducto_pg.plpython.names import DEFAULT_KEY, METRICS_BYTES_LIMIT, nearest
 from ducto_pg.plpython.runtime import Pricing, PricingFailure, match_model, number_text
-from ducto_pg.pricing_schema import pricing_schema
+from ducto_pg.pricing.schema import pricing_schema
 
 __all__ = ["CostBreakdown", "PricingEngine"]
 

@@ -1,21 +1,19 @@
-"""The client of the credits engine: typed methods over the database's own functions.
+"""The client for asyncio: `CreditManager` with every call awaited.
 
-Everything that decides (prices, floors, caps, which credits are taken) happens in the database. A
-denial is asked for as a result and raised here, as a typed exception, so that it never aborts the
-transaction the application is in.
+Generated from ducto_pg/client/manager.py by tools/asyncify.py; change that file and run it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ducto_pg.answers import Lease, charged, compiled, given, held, moment, money, validated
-from ducto_pg.results import (
+from ducto_pg.client.answers import Lease, charged, compiled, given, held, moment, money, validated
+from ducto_pg.client.results import (
     Balance,
     Calculation,
     CapCheck,
@@ -38,26 +36,26 @@ from ducto_pg.results import (
     Validation,
     Violation,
 )
-from ducto_pg.store import Store
+from ducto_pg.client.store import AsyncStore
 
-__all__ = ["CreditManager"]
+__all__ = ["AsyncCreditManager"]
 
 Amount: TypeAlias = Decimal | int | str
 Json: TypeAlias = Mapping[str, Any]
 
 
-class CreditManager:
+class AsyncCreditManager:
     """Accounts, charges, holds, refunds, plans, caps and pricing over a store.
 
-    `CreditManager(PostgresStore(connection))` works inside the connection's transaction.
+    `AsyncCreditManager(AsyncPostgresStore(connection))` works inside the connection's transaction.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: AsyncStore) -> None:
         self._store = store
 
     # Accounts ----------------------------------------------------------------------------------
 
-    def add_credits(
+    async def add_credits(
         self,
         user_id: str,
         amount: Amount,
@@ -80,9 +78,9 @@ class CreditManager:
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Grant.parse(self._store.call("ducto_add_credits", **params))
+        return Grant.parse(await self._store.call("ducto_add_credits", **params))
 
-    def revoke_grant(
+    async def revoke_grant(
         self,
         transaction_id: int,
         *,
@@ -99,18 +97,18 @@ class CreditManager:
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Revocation.parse(self._store.call("ducto_revoke_grant", **params))
+        return Revocation.parse(await self._store.call("ducto_revoke_grant", **params))
 
-    def get_balance(self, user_id: str) -> Balance:
+    async def get_balance(self, user_id: str) -> Balance:
         """What the account has now."""
-        return Balance.parse(self._store.call("ducto_get_balance", p_user_id=user_id))
+        return Balance.parse(await self._store.call("ducto_get_balance", p_user_id=user_id))
 
-    def get_available(self, user_id: str) -> Decimal:
+    async def get_available(self, user_id: str) -> Decimal:
         """What a charge could take now: balance and allowance, less what is held."""
-        answer = self._store.call("ducto_get_available", p_user_id=user_id)
+        answer = await self._store.call("ducto_get_available", p_user_id=user_id)
         return Decimal(answer["available"])
 
-    def list_transactions(
+    async def list_transactions(
         self,
         user_id: str,
         *,
@@ -120,24 +118,26 @@ class CreditManager:
     ) -> list[Transaction]:
         """Ledger entries, newest first; `before` is the last transaction_id already seen."""
         params = given(p_user_id=user_id, p_limit=limit, p_before=before, p_type=type)
-        rows = self._store.rows("ducto_list_transactions", **params)
+        rows = await self._store.rows("ducto_list_transactions", **params)
         return [Transaction.parse(row) for row in rows]
 
-    def list_lots(self, user_id: str) -> list[Lot]:
+    async def list_lots(self, user_id: str) -> list[Lot]:
         """The account's grants, in the order charges draw on them."""
-        return [Lot.parse(row) for row in self._store.rows("ducto_list_lots", p_user_id=user_id)]
+        return [
+            Lot.parse(row) for row in await self._store.rows("ducto_list_lots", p_user_id=user_id)
+        ]
 
-    def freeze_account(self, user_id: str) -> None:
+    async def freeze_account(self, user_id: str) -> None:
         """Refuse every charge and hold of the account until it is unfrozen."""
-        self._store.call("ducto_freeze_account", p_user_id=user_id)
+        await self._store.call("ducto_freeze_account", p_user_id=user_id)
 
-    def unfreeze_account(self, user_id: str) -> None:
+    async def unfreeze_account(self, user_id: str) -> None:
         """Let the account charge again."""
-        self._store.call("ducto_unfreeze_account", p_user_id=user_id)
+        await self._store.call("ducto_unfreeze_account", p_user_id=user_id)
 
     # Charging ----------------------------------------------------------------------------------
 
-    def deduct(
+    async def deduct(
         self,
         user_id: str,
         metrics: Json,
@@ -153,9 +153,9 @@ class CreditManager:
             p_metadata=metadata,
             p_raise=False,
         )
-        return charged(self._store.call("ducto_deduct", **params))
+        return charged(await self._store.call("ducto_deduct", **params))
 
-    def deduct_fixed(
+    async def deduct_fixed(
         self,
         user_id: str,
         job_name: str,
@@ -171,9 +171,9 @@ class CreditManager:
             p_metadata=metadata,
             p_raise=False,
         )
-        return charged(self._store.call("ducto_deduct_fixed", **params))
+        return charged(await self._store.call("ducto_deduct_fixed", **params))
 
-    def deduct_amount(
+    async def deduct_amount(
         self,
         user_id: str,
         amount: Amount,
@@ -189,9 +189,9 @@ class CreditManager:
             p_metadata=metadata,
             p_raise=False,
         )
-        return charged(self._store.call("ducto_deduct_amount", **params))
+        return charged(await self._store.call("ducto_deduct_amount", **params))
 
-    def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
+    async def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
@@ -199,21 +199,23 @@ class CreditManager:
         """
         if not charges:
             return []
-        answer = self._store.call("ducto_deduct_batch", p_charges=list(charges))
+        answer = await self._store.call("ducto_deduct_batch", p_charges=list(charges))
         return [Charge.parse(item) for item in answer]
 
-    def quote(self, user_id: str, metrics: Json, *, team_id: str | None = None) -> Quote:
+    async def quote(self, user_id: str, metrics: Json, *, team_id: str | None = None) -> Quote:
         """What a charge would do now, or why it would be denied; writes nothing."""
         params = given(p_user_id=user_id, p_metrics=metrics, p_team_id=team_id)
-        return Quote.parse(self._store.call("ducto_quote", **params))
+        return Quote.parse(await self._store.call("ducto_quote", **params))
 
-    def explain(self, transaction_id: int) -> Explanation:
+    async def explain(self, transaction_id: int) -> Explanation:
         """A ledger entry with its expressions, variables and lots, and whether it recomputes."""
-        return Explanation.parse(self._store.call("ducto_explain", p_transaction_id=transaction_id))
+        return Explanation.parse(
+            await self._store.call("ducto_explain", p_transaction_id=transaction_id)
+        )
 
     # Holds -------------------------------------------------------------------------------------
 
-    def reserve(
+    async def reserve(
         self,
         user_id: str,
         amount: Amount | None = None,
@@ -239,9 +241,9 @@ class CreditManager:
             p_metadata=metadata,
             p_raise=False,
         )
-        return held(self._store.call("ducto_reserve", **params))
+        return held(await self._store.call("ducto_reserve", **params))
 
-    def settle(
+    async def settle(
         self,
         reservation_id: UUID | str,
         metrics: Json | None = None,
@@ -264,19 +266,19 @@ class CreditManager:
             p_metadata=metadata,
             p_raise=False,
         )
-        return charged(self._store.call("ducto_settle", **params))
+        return charged(await self._store.call("ducto_settle", **params))
 
-    def release(self, reservation_id: UUID | str) -> Hold:
+    async def release(self, reservation_id: UUID | str) -> Hold:
         """Give a hold up; nothing is charged."""
-        return Hold.parse(self._store.call("ducto_release", p_reservation_id=reservation_id))
+        return Hold.parse(await self._store.call("ducto_release", p_reservation_id=reservation_id))
 
-    def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
+    async def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
         """Move a hold's deadline."""
         params = given(p_reservation_id=reservation_id, p_ttl_seconds=ttl_seconds)
-        return held(self._store.call("ducto_renew", **params))
+        return held(await self._store.call("ducto_renew", **params))
 
-    @contextmanager
-    def hold(
+    @asynccontextmanager
+    async def hold(
         self,
         user_id: str,
         amount: Amount | None = None,
@@ -286,9 +288,9 @@ class CreditManager:
         ttl_seconds: int | None = None,
         required_feature: str | None = None,
         idempotency_key: str | None = None,
-    ) -> Iterator[Lease]:
+    ) -> AsyncIterator[Lease]:
         """Reserve, run the block, settle what `lease.settle(…)` was told; release otherwise."""
-        hold = self.reserve(
+        hold = await self.reserve(
             user_id,
             amount,
             metrics=metrics,
@@ -302,23 +304,23 @@ class CreditManager:
             yield lease
         except BaseException as failure:
             try:
-                self.release(lease.reservation_id)
+                await self.release(lease.reservation_id)
             except Exception as second:
                 failure.add_note(f"The hold {lease.reservation_id} was not released: {second}")
             raise
         if lease.wanted is None:
-            self.release(lease.reservation_id)
+            await self.release(lease.reservation_id)
         else:
-            lease.charge = self.settle(lease.reservation_id, **lease.wanted)
+            lease.charge = await self.settle(lease.reservation_id, **lease.wanted)
 
-    def expire_reservations(self) -> int:
+    async def expire_reservations(self) -> int:
         """Close the holds whose deadline has passed (they stopped counting by themselves)."""
-        answer = self._store.call("ducto_expire_reservations")
+        answer = await self._store.call("ducto_expire_reservations")
         return int(answer["expired"])
 
     # Refunds and expiry ------------------------------------------------------------------------
 
-    def refund(
+    async def refund(
         self,
         transaction_id: int,
         amount: Amount | None = None,
@@ -335,39 +337,39 @@ class CreditManager:
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Refund.parse(self._store.call("ducto_refund", **params))
+        return Refund.parse(await self._store.call("ducto_refund", **params))
 
-    def sweep_expired_credits(self, *, dry_run: bool = False) -> list[ExpiredAccount]:
+    async def sweep_expired_credits(self, *, dry_run: bool = False) -> list[ExpiredAccount]:
         """Book the expiry of lapsed credits; they stopped counting when they lapsed."""
-        rows = self._store.rows("ducto_sweep_expired_credits", p_dry_run=dry_run)
+        rows = await self._store.rows("ducto_sweep_expired_credits", p_dry_run=dry_run)
         return [ExpiredAccount.parse(row) for row in rows]
 
     # Plans -------------------------------------------------------------------------------------
 
-    def set_user_plan(
+    async def set_user_plan(
         self, user_id: str, plan_key: str | None, *, period_anchor: datetime | None = None
     ) -> UserPlan:
         """Put an account on a plan; None leaves it to the pricing's default plan."""
         params = given(p_user_id=user_id, p_period_anchor=moment(period_anchor))
-        answer = self._store.call("ducto_set_user_plan", p_plan_key=plan_key, **params)
+        answer = await self._store.call("ducto_set_user_plan", p_plan_key=plan_key, **params)
         return UserPlan.parse(answer)
 
-    def get_user_plan(self, user_id: str) -> UserPlan:
+    async def get_user_plan(self, user_id: str) -> UserPlan:
         """The account's plan and its current period."""
-        return UserPlan.parse(self._store.call("ducto_get_user_plan", p_user_id=user_id))
+        return UserPlan.parse(await self._store.call("ducto_get_user_plan", p_user_id=user_id))
 
-    def list_plans(self) -> list[Plan]:
+    async def list_plans(self) -> list[Plan]:
         """The plans of the active pricing, in its order."""
-        return [Plan.parse(row) for row in self._store.rows("ducto_list_plans")]
+        return [Plan.parse(row) for row in await self._store.rows("ducto_list_plans")]
 
-    def check_feature(self, user_id: str, feature: str) -> Feature:
+    async def check_feature(self, user_id: str, feature: str) -> Feature:
         """Whether the account's plan has a feature, and its value."""
-        answer = self._store.call("ducto_check_feature", p_user_id=user_id, p_feature=feature)
+        answer = await self._store.call("ducto_check_feature", p_user_id=user_id, p_feature=feature)
         return Feature.parse(answer)
 
     # Spend caps --------------------------------------------------------------------------------
 
-    def set_spend_cap(
+    async def set_spend_cap(
         self,
         user_id: str,
         cap_type: str,
@@ -384,62 +386,66 @@ class CreditManager:
             p_action=action,
             p_model=model,
         )
-        return SpendCap.parse(self._store.call("ducto_set_spend_cap", **params))
+        return SpendCap.parse(await self._store.call("ducto_set_spend_cap", **params))
 
-    def list_spend_caps(self, user_id: str) -> list[SpendCap]:
+    async def list_spend_caps(self, user_id: str) -> list[SpendCap]:
         """The account's caps with what their current windows have used."""
-        rows = self._store.rows("ducto_list_spend_caps", p_user_id=user_id)
+        rows = await self._store.rows("ducto_list_spend_caps", p_user_id=user_id)
         return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
-    def remove_spend_cap(self, user_id: str, cap_type: str, *, model: str | None = None) -> bool:
+    async def remove_spend_cap(
+        self, user_id: str, cap_type: str, *, model: str | None = None
+    ) -> bool:
         """Remove a cap; False when there was none."""
         params = given(p_user_id=user_id, p_cap_type=cap_type, p_model=model)
-        answer = self._store.call("ducto_remove_spend_cap", **params)
+        answer = await self._store.call("ducto_remove_spend_cap", **params)
         return bool(answer["removed"])
 
-    def check_spend_cap(
+    async def check_spend_cap(
         self, user_id: str, amount: Amount | None = None, *, model: str | None = None
     ) -> CapCheck:
         """Whether the caps leave room for an amount; writes nothing."""
         params = given(p_user_id=user_id, p_amount=money(amount), p_model=model)
-        return CapCheck.parse(self._store.call("ducto_check_spend_cap", **params))
+        return CapCheck.parse(await self._store.call("ducto_check_spend_cap", **params))
 
     # Pricing -----------------------------------------------------------------------------------
 
-    def set_pricing(self, config: Json, *, label: str | None = None) -> PricingVersion:
+    async def set_pricing(self, config: Json, *, label: str | None = None) -> PricingVersion:
         """Publish a pricing as a new, active version."""
-        params = given(p_config=self._prepared(config), p_label=label)
-        return PricingVersion.parse(self._store.call("ducto_pricing_set", **params))
+        params = given(p_config=await self._prepared(config), p_label=label)
+        return PricingVersion.parse(await self._store.call("ducto_pricing_set", **params))
 
-    def get_pricing(self) -> PricingVersion:
+    async def get_pricing(self) -> PricingVersion:
         """The active pricing."""
-        return PricingVersion.parse(self._store.call("ducto_pricing_get"))
+        return PricingVersion.parse(await self._store.call("ducto_pricing_get"))
 
-    def list_pricing(self) -> list[PricingVersion]:
+    async def list_pricing(self) -> list[PricingVersion]:
         """Every version, newest first, without the configs."""
-        return [PricingVersion.parse(row) for row in self._store.rows("ducto_pricing_list")]
+        return [PricingVersion.parse(row) for row in await self._store.rows("ducto_pricing_list")]
 
-    def activate_pricing(self, version: int) -> PricingVersion:
+    async def activate_pricing(self, version: int) -> PricingVersion:
         """Make an older version the active one."""
-        return PricingVersion.parse(self._store.call("ducto_pricing_activate", p_version=version))
+        return PricingVersion.parse(
+            await self._store.call("ducto_pricing_activate", p_version=version)
+        )
 
-    def validate_pricing(self, config: Json) -> Validation:
+    async def validate_pricing(self, config: Json) -> Validation:
         """Every error of a config, without publishing it."""
-        if self._compiles_here():
+        if await self._compiles_here():
             return validated(config)
-        return Validation.parse(self._store.call("ducto_pricing_validate", p_config=config))
+        return Validation.parse(await self._store.call("ducto_pricing_validate", p_config=config))
 
-    def export_pricing(self, version: int) -> Mapping[str, Any]:
+    async def export_pricing(self, version: int) -> Mapping[str, Any]:
         """The config of a version, as it was published."""
-        answer = self._store.call("ducto_pricing_export", p_version=version)
+        answer = await self._store.call("ducto_pricing_export", p_version=version)
         config: Mapping[str, Any] = answer
         return config
 
-    def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
+    async def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
         """What changed between two versions, a row for each expression or setting."""
-        return self._store.rows("ducto_pricing_diff", p_from=from_version, p_to=to_version)
+        return await self._store.rows("ducto_pricing_diff", p_from=from_version, p_to=to_version)
 
-    def calculate(
+    async def calculate(
         self,
         metrics: Json,
         *,
@@ -450,34 +456,38 @@ class CreditManager:
         """Price a usage without an account: by a config, a version, or the active pricing."""
         params = given(
             p_metrics=metrics,
-            p_config=None if config is None else self._prepared(config),
+            p_config=None if config is None else await self._prepared(config),
             p_version=version,
             p_plan_key=plan_key,
         )
-        return Calculation.parse(self._store.call("ducto_calculate", **params))
+        return Calculation.parse(await self._store.call("ducto_calculate", **params))
 
-    def reprice(
+    async def reprice(
         self, config: Json, start: datetime, end: datetime | None = None
     ) -> list[RepricedModel]:
         """What a window's stored usage would have cost under another config."""
-        params = given(p_config=self._prepared(config), p_start=moment(start), p_end=moment(end))
-        return [RepricedModel.parse(row) for row in self._store.rows("ducto_reprice", **params)]
+        params = given(
+            p_config=await self._prepared(config), p_start=moment(start), p_end=moment(end)
+        )
+        return [
+            RepricedModel.parse(row) for row in await self._store.rows("ducto_reprice", **params)
+        ]
 
-    def _prepared(self, config: Json) -> Json:
+    async def _prepared(self, config: Json) -> Json:
         """The config as the server takes it: compiled here where it cannot compile by itself."""
-        return compiled(config) if self._compiles_here() else config
+        return compiled(config) if await self._compiles_here() else config
 
-    def _compiles_here(self) -> bool:
-        version = self._store.call("ducto_version")
+    async def _compiles_here(self) -> bool:
+        version = await self._store.call("ducto_version")
         return bool(version["evaluator"] == "portable")
 
     # Operations --------------------------------------------------------------------------------
 
-    def version(self) -> Mapping[str, Any]:
+    async def version(self) -> Mapping[str, Any]:
         """What is installed, and which evaluator prices."""
-        answer: Mapping[str, Any] = self._store.call("ducto_version")
+        answer: Mapping[str, Any] = await self._store.call("ducto_version")
         return answer
 
-    def check(self) -> list[Violation]:
+    async def check(self) -> list[Violation]:
         """Every invariant that does not hold; none on a healthy database."""
-        return [Violation.parse(row) for row in self._store.rows("ducto_check")]
+        return [Violation.parse(row) for row in await self._store.rows("ducto_check")]

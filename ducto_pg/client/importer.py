@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from ducto_pg import exact_json
-from ducto_pg.answers import EXACT
-from ducto_pg.results import Charge
+from ducto_pg.client.answers import EXACT
+from ducto_pg.client.results import Charge
 
 __all__ = [
     "TEXT_METRICS",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ducto_pg import __version__
-from ducto_pg.manifest import Manifest, MigrationError, SqlFile
+from ducto_pg.install.manifest import Manifest, MigrationError, SqlFile
 
 Evaluator = Literal["auto", "plpython", "portable"]
 EVALUATORS: tuple[Evaluator, ...] = ("auto", "plpython", "portable")
@@ -168,7 +168,7 @@ def _completion() -> str:
 
 
 PREPARATION = """\
-set local search_path = '';
+set local search_path = pg_catalog, pg_temp;
 set local check_function_bodies = off;
 set local client_min_messages = warning;
 set local statement_timeout = 0;

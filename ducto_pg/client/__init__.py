@@ -1,0 +1,1 @@
+"""Calling: the managers, the stores they call through, and the results they return."""

@@ -1,0 +1,1 @@
+"""Pricing offline: the engine, reading configs, converting published price lists."""

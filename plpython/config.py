@@ -49,6 +49,7 @@ TYPICAL_USAGE = {
     "input_tokens": 1000,
     "output_tokens": 500,
     "total_tokens": 1500,
+    "reasoning_tokens": 100,
     "cached_tokens": 100,
     "cache_read_tokens": 100,
     "cache_write_tokens": 100,
@@ -59,6 +60,8 @@ TYPICAL_USAGE = {
     "search_calls": 1,
     "search_queries": 1,
     "search_results": 10,
+    "web_search_calls": 1,
+    "code_exec_calls": 1,
     "requests": 1,
 }
 TYPICAL_EXTRA = 10

@@ -555,7 +555,7 @@ class _Compiler:
             self.emit(value, depth + 1)
 
     def tier(self, values: list[ast.expr], depth: int) -> None:
-        """Each threshold is tried in turn; only the rate of the first that fits is evaluated."""
+        """Each threshold is tried in turn; only the rate of the first above is evaluated."""
         self.emit(values[0], depth + 1)
         bands, has_default = values[1:], len(values) % 2 == 0
         ends = []
@@ -563,7 +563,7 @@ class _Compiler:
         for index in range(0, last, 2):
             self.op(DUP)
             self.emit(bands[index], depth + 1)
-            self.op(LE)
+            self.op(LT)
             following = self.op(JUMP_IF_FALSE)
             self.op(POP)
             self.emit(bands[index + 1], depth + 1)

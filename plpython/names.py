@@ -16,6 +16,7 @@ STANDARD_METRICS = (
     "input_tokens",
     "output_tokens",
     "total_tokens",
+    "reasoning_tokens",
     "cached_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
@@ -26,6 +27,8 @@ STANDARD_METRICS = (
     "search_calls",
     "search_queries",
     "search_results",
+    "web_search_calls",
+    "code_exec_calls",
     "requests",
 )
 """Metric names that every expression may use; a config adds its own under `metrics`."""

@@ -175,7 +175,11 @@ class Pricing:
         """Price a usage whose numbers are Decimals."""
         usage = self._read(metrics)
         numbers = usage.numbers
-        model = self._models.get((plan_key, usage.model_name)) or self._model(usage, plan_key)
+        job_only = usage.job_name is not None and usage.model_name is None
+        # A job costs its price: the default is for usage that names nothing.
+        model = None if job_only else self._models.get((plan_key, usage.model_name))
+        if model is None and not job_only:
+            model = self._model(usage, plan_key)
         job = None
         if usage.job_name is not None:
             job = self._lookup(plan_key, "fixed", usage.job_name)
@@ -284,7 +288,7 @@ class Pricing:
     def _model(self, usage: _Usage, plan_key: str) -> Program | None:
         if usage.model_name is None:
             program = self._lookup(plan_key, "models", DEFAULT_KEY)
-            if program is None and usage.job_name is None and not _needs_no_model(usage):
+            if program is None and not _needs_no_model(usage):
                 raise PricingFailure("DU004", {"model": None, "message": _NO_MODEL})
         else:
             match = match_model(self.source, plan_key, usage.model_name)
@@ -357,6 +361,7 @@ class Pricing:
 
 
 _NO_MODEL = "The usage names no model, and the pricing has no _default."
+_WITHOUT_MODEL = ("search", "cache", "web_search_calls", "code_exec_calls", "tool_calls")
 
 
 def match_model(
@@ -382,8 +387,7 @@ def match_model(
 def _needs_no_model(usage: _Usage) -> bool:
     """Whether all that was used is tools, search and caches, which models do not price."""
     return not any(
-        value and name != "tool_calls" and not name.startswith(("search", "cache"))
-        for name, value in usage.numbers.items()
+        value and not name.startswith(_WITHOUT_MODEL) for name, value in usage.numbers.items()
     )
 
 

@@ -481,7 +481,8 @@ def _simple_terms(prices: _Prices) -> Iterator[str]:
             yield from _term([f"{unit}_{sized.group(2).lower().replace('.', '_')}"], rate)
     if prices.query_bands:
         bands = sorted(prices.query_bands)
-        steps = "".join(f", {plain(upper)}, {plain(rate)}" for upper, rate in bands)
+        # A band includes its upper bound, a tier does not; results are whole numbers.
+        steps = "".join(f", {plain(upper + 1)}, {plain(rate)}" for upper, rate in bands)
         yield f"search_queries * tier(search_results{steps})"
     for name, rate in prices.searches.items():
         yield from _term([name], rate)

@@ -261,7 +261,7 @@ def _tier(parts: list[Tree], metrics: dict[str, Number]) -> Number:
     value = _run(parts[0], metrics)
     bands = parts[1:]
     for index in range(0, len(bands) - 1, 2):
-        if value.value <= _run(bands[index], metrics).value:
+        if value.value < _run(bands[index], metrics).value:
             return _run(bands[index + 1], metrics)
     return _run(bands[-1], metrics)
 

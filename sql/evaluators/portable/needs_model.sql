@@ -1,4 +1,4 @@
--- Whether a usage that names no model needs one: unless it names a job, or all that was used is
+-- Whether a usage that names neither a model nor a job needs a model: unless all that was used is
 -- tools, search and caches, which models do not price.
 create or replace function ducto.needs_model(p_usage jsonb)
 returns boolean
@@ -9,12 +9,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return p_usage -> 'job_name' = 'null' and exists (
+    return exists (
         select from jsonb_each(p_usage -> 'numbers') e
         where e.value <> '0'
-            and e.key <> 'tool_calls'
-            and not starts_with(e.key, 'search')
-            and not starts_with(e.key, 'cache')
+            and e.key !~ '^(search|cache|web_search_calls|code_exec_calls|tool_calls)'
     );
 end
 $$;

@@ -1,5 +1,5 @@
 -- The model's part of a price. A usage that names no model is priced by _default, or costs nothing
--- here where it does not need a model.
+-- here where it does not need a model. A job without a model costs its own price only.
 create or replace function ducto.price_model(
     p_version integer,
     p_plan_keys text[],
@@ -16,6 +16,10 @@ declare
     v_rate record;
     v_run record;
 begin
+    if p_usage ->> 'model' is null and p_usage ->> 'job_name' is not null then
+        value := 0::numeric;
+        return;
+    end if;
     select r.key, r.code, r.constants, r.names into v_rate
     from ducto.credit_rates r
     where r.version = p_version and r.plan_key = p_plan_keys[1] and r.section = 'models'

@@ -44,9 +44,9 @@ begin
     v_numbers := p_metrics - '{model,operation}'::text[];
     if v_numbers::text like '%.%' and v_numbers::text ~ '[.][0-9]{41}'
         or v_numbers - '{
-            input_tokens,output_tokens,total_tokens,cached_tokens,cache_read_tokens,
-            cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,search_calls,
-            search_queries,search_results,requests
+            input_tokens,output_tokens,total_tokens,reasoning_tokens,cached_tokens,
+            cache_read_tokens,cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,
+            search_calls,search_queries,search_results,web_search_calls,code_exec_calls,requests
         }'::text[] <> '{}'
         or jsonb_typeof(p_metrics -> 'operation') <> 'string'
         or length(p_metrics ->> 'operation') not between 1 and 200

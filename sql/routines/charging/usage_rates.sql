@@ -20,6 +20,7 @@ begin
     -- Which names the usage looks up, section by section; search and cache are summed whole.
     select jsonb_agg(jsonb_build_object('section', n.section, 'key', n.key)) into v_names from (
         select 'models' as section, coalesce(p_metrics ->> 'model', '_default') as key
+        where p_metrics ? 'model' or not p_metrics ? 'job_name'
         union all
         select 'tools', t.name from jsonb_object_keys(v_usage -> 'calls') t (name)
         union all

@@ -11,9 +11,10 @@ return array(
     from (
         select s.name, s.place
         from unnest('{
-            input_tokens,output_tokens,total_tokens,cached_tokens,cache_read_tokens,
-            cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,tool_calls,
-            search_calls,search_queries,search_results,requests
+            input_tokens,output_tokens,total_tokens,reasoning_tokens,cached_tokens,
+            cache_read_tokens,cache_write_tokens,cache_creation_tokens,cache_hits,cache_misses,
+            tool_calls,search_calls,search_queries,search_results,web_search_calls,
+            code_exec_calls,requests
         }'::text[]) with ordinality s(name, place)
         union all
         select c.name #>> '{}', 1000 + c.place

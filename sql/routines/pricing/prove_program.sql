@@ -14,10 +14,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_typical constant jsonb := '{
-        "input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500, "cached_tokens": 100,
-        "cache_read_tokens": 100, "cache_write_tokens": 100, "cache_creation_tokens": 100,
-        "cache_hits": 1, "cache_misses": 1, "tool_calls": 2, "search_calls": 1,
-        "search_queries": 1, "search_results": 10, "requests": 1
+        "input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500, "reasoning_tokens": 100,
+        "cached_tokens": 100, "cache_read_tokens": 100, "cache_write_tokens": 100,
+        "cache_creation_tokens": 100, "cache_hits": 1, "cache_misses": 1, "tool_calls": 2,
+        "search_calls": 1, "search_queries": 1, "search_results": 10, "web_search_calls": 1,
+        "code_exec_calls": 1, "requests": 1
     }'::jsonb;
     v_count integer;
     v_usage jsonb;

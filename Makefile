@@ -28,6 +28,7 @@ demo: .venv/installed ## watch AI usage being priced and charged, on a PostgreSQ
 
 test: .venv/installed ## run the tests; ARGS="-k refund" selects
 	@$(BIN)/python -m tests.support.server --install
+	@$(BIN)/python -m tests.support.js
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: format-check lint types test ## format, lint, types and tests: what CI runs

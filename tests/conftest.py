@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, settings
 
 from ducto_pg.install.embedded import EmbeddedError
 from ducto_pg.install.script import Evaluator
+from tests.support import js
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.ledger import Ledger
+from tests.support.postgrest import Project, supabase_project
 from tests.support.server import NoServer, Rung, Server, find_rung
 
 # A slow machine is no reason to fail; `make fuzz` asks for far more of the same.
@@ -133,6 +135,17 @@ def ledger(ledger_connection: Connection) -> Iterator[Ledger]:
         yield ledger
         assert ledger.violations() == []
     ledger_connection.execute("reset all")
+
+
+@pytest.fixture(scope="module")
+def project(databases: Databases) -> Iterator[Project]:
+    """A Supabase project with ducto-pg in it: a real PostgREST on a database of its own."""
+    try:
+        js.install()
+    except js.NoTools as error:
+        pytest.skip(str(error))
+    with supabase_project(databases) as project:
+        yield project
 
 
 @pytest.fixture

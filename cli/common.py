@@ -95,33 +95,13 @@ def _explain(error: Exception) -> CliError | None:
     import psycopg
 
     from ducto_pg.errors import DuctoError, translate
-    from ducto_pg.install.embedded import EmbeddedError
-    from ducto_pg.install.manifest import MigrationError
 
     if isinstance(error, psycopg.Error):
         error = translate(error)
     if isinstance(error, DuctoError):
-        return CliError(f"{error.message} [{error.code}]", error.hint)
-    if isinstance(error, MigrationError | EmbeddedError):
-        return CliError(str(error))
-    if isinstance(error, psycopg.Error):
-        return _explain_database(error)
+        code = f" [{error.code}]" if error.code else ""
+        return CliError(f"{error.message}{code}", error.hint)
     return None
-
-
-def _explain_database(error: psycopg.Error) -> CliError:
-    from psycopg import errors
-
-    message = error.diag.message_primary or " ".join(str(error).split())
-    if isinstance(error, errors.UndefinedFunction | errors.InvalidSchemaName):
-        return CliError(
-            f"this database has no ducto-pg, or an older one ({message})", "Run `ducto migrate`."
-        )
-    if isinstance(error, errors.InsufficientPrivilege):
-        return CliError(message, "The role needs ducto_reader, ducto_service or ducto_admin.")
-    if error.sqlstate is None:
-        return CliError(f"the connection to the database failed: {message}")
-    return CliError(f"{message} [{error.sqlstate}]", error.diag.message_hint or "")
 
 
 def resolve_dsn(argument: str | None = None) -> str:

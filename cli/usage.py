@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import click
-import psycopg
 
 from ducto_pg.cli.arguments import open_manager
 from ducto_pg.cli.arguments import usage as read_usage
@@ -34,8 +33,7 @@ from ducto_pg.client.importer import (
     read_rows,
 )
 from ducto_pg.client.manager import CreditManager
-from ducto_pg.client.store import Unavailable
-from ducto_pg.errors import InvalidArgument
+from ducto_pg.errors import DatabaseError, DuctoError, InvalidArgumentError, UnavailableError
 from ducto_pg.plpython.names import STANDARD_METRICS, nearest
 
 BATCH_MAX = 1000
@@ -153,7 +151,7 @@ def import_(
             mapper,
             refused.add,
             batch_size=batch_size,
-            isolate=(InvalidArgument, psycopg.DataError),
+            isolate=(InvalidArgumentError, DatabaseError),
         )
         reader = _Reader(stream, form or form_of(Path(file)), importer)
         cut_short = _run(reader, refused, as_json)
@@ -259,11 +257,10 @@ def _run(reader: _Reader, refused: Rejects, as_json: bool) -> CliError | None:
                 reader.run(bar.update)
     except UnusableFile as error:
         return CliError(str(error))
-    except Unavailable as error:
+    except UnavailableError as error:
         return CliError(f"the import was cut short, the database went away: {error}", again)
-    except psycopg.Error as error:
-        reason = error.diag.message_primary or str(error).strip().split("\n")[0]
-        return CliError(f"the import was cut short: {reason}", again)
+    except DuctoError as error:
+        return CliError(f"the import was cut short: {error}", again)
     except KeyboardInterrupt:
         return CliError("the import was interrupted", again)
     finally:

@@ -5,7 +5,8 @@
     manager = CreditManager(PostgresStore(connection))
     charge = manager.deduct("user_abc", {"model": "gpt-4", "input_tokens": 500})
 
-Importing this package is cheap: each public name is loaded when it is first used.
+Everything public is imported from here. Importing this package is cheap: each name is loaded when
+it is first used.
 """
 
 from __future__ import annotations
@@ -16,33 +17,90 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ducto_pg.client.async_manager import AsyncCreditManager
-    from ducto_pg.client.manager import CreditManager
-    from ducto_pg.client.store import AsyncPostgresStore, PostgresStore
-    from ducto_pg.errors import DuctoError
-    from ducto_pg.pricing.engine import PricingEngine
+    from ducto_pg.client.answers import Lease as Lease
+    from ducto_pg.client.async_manager import *
+    from ducto_pg.client.manager import *
+    from ducto_pg.client.results import *
+    from ducto_pg.client.store import *
+    from ducto_pg.errors import *
+    from ducto_pg.install.embedded import EmbeddedError as EmbeddedError
+    from ducto_pg.install.manifest import MigrationError as MigrationError
+    from ducto_pg.pricing.engine import *
 
-__all__ = [
-    "AsyncCreditManager",
-    "AsyncPostgresStore",
-    "CreditManager",
-    "DuctoError",
-    "PostgresStore",
-    "PricingEngine",
-    "__version__",
-]
-
+# Where each public name lives.
 _HOMES = {
+    "AccountFrozenError": "errors",
     "AsyncCreditManager": "client.async_manager",
     "AsyncPostgresStore": "client.store",
+    "AsyncStore": "client.store",
+    "Balance": "client.results",
+    "Breakdown": "client.results",
+    "Calculation": "client.results",
+    "CapCheck": "client.results",
+    "CapReachedError": "errors",
+    "Charge": "client.results",
+    "ConcurrencyLimitError": "errors",
+    "ConfigError": "errors",
+    "CostBreakdown": "pricing.engine",
     "CreditManager": "client.manager",
+    "DatabaseError": "errors",
     "DuctoError": "errors",
+    "EmbeddedError": "install.embedded",
+    "EvaluationError": "errors",
+    "ExpiredAccount": "client.results",
+    "Explanation": "client.results",
+    "Feature": "client.results",
+    "FeatureNotEntitledError": "errors",
+    "Grant": "client.results",
+    "Hold": "client.results",
+    "IdempotencyConflictError": "errors",
+    "InsufficientCreditsError": "errors",
+    "InvalidArgumentError": "errors",
+    "InvalidExpressionError": "errors",
+    "Lease": "client.answers",
+    "Lot": "client.results",
+    "MigrationError": "install.manifest",
+    "NotATeamMemberError": "errors",
+    "NotInstalledError": "errors",
+    "NotRefundableError": "errors",
+    "PermissionDeniedError": "errors",
+    "Plan": "client.results",
+    "PlanNotFoundError": "errors",
     "PostgresStore": "client.store",
     "PricingEngine": "pricing.engine",
+    "PricingNotLoadedError": "errors",
+    "PricingVersion": "client.results",
+    "Quote": "client.results",
+    "Refund": "client.results",
+    "RefundExceedsChargeError": "errors",
+    "RepricedModel": "client.results",
+    "ReservationExpiredError": "errors",
+    "ReservationNotFoundError": "errors",
+    "Result": "client.results",
+    "Revocation": "client.results",
+    "SpendCap": "client.results",
+    "Store": "client.store",
+    "TeamNotFoundError": "errors",
+    "Transaction": "client.results",
+    "TransactionConflictError": "errors",
+    "TransactionNotFoundError": "errors",
+    "UnavailableError": "errors",
+    "UnknownFixedJobError": "errors",
+    "UnknownModelError": "errors",
+    "UserPlan": "client.results",
+    "Validation": "client.results",
+    "VersionNotFoundError": "errors",
+    "Violation": "client.results",
 }
+
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,12 +1,13 @@
-"""Every business error as an exception class of its own, with the facts it carries.
+"""Everything that can go wrong in the client, as exceptions: all of them are `DuctoError`.
 
 The database raises a stable code, a sentence, a JSON detail and a hint; here they become
-`InsufficientCredits`, `CapReached` and so on, all of them `DuctoError`. The classes are generated
-from the error catalogue, so that type checkers and editors know them.
+`InsufficientCreditsError`, `CapReachedError` and so on. Those classes are generated from the error
+catalogue, so that type checkers and editors know them. What is not in the catalogue (no connection,
+no installation, no permission) has its class here.
 
     try:
         manager.deduct("user_abc", {"model": "gpt-4", "input_tokens": 500})
-    except InsufficientCredits as error:
+    except InsufficientCreditsError as error:
         print(error.detail["available"], error.hint)
 """
 
@@ -25,14 +26,14 @@ IDENTITY = ("code", "error", "status")
 
 
 class DuctoError(Exception):
-    """A business error; ``str(error)`` is a sentence a person can act on.
+    """Any error of the credits engine; ``str(error)`` is a sentence a person can act on.
 
     ``code`` is the SQLSTATE, ``name`` the catalogue's name, ``http_status`` what an HTTP API
     answers with, ``detail`` the facts (money as Decimal), ``hint`` what to do next.
     """
 
-    code: ClassVar[str] = ""
-    name: ClassVar[str] = ""
+    code: str = ""
+    name: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
     default_message: ClassVar[str] = "An error of the credits engine."
     default_hint: ClassVar[str] = ""
@@ -50,11 +51,70 @@ class DuctoError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.detail, self.hint)
+        return _rebuild, (type(self), self.message, self.detail, self.hint, self.code)
 
 
-def _rebuild(kind: type[DuctoError], message: str, detail: dict[str, Any], hint: str) -> DuctoError:
-    return kind(message, detail=detail, hint=hint)
+class UnavailableError(DuctoError):
+    """The database cannot be reached, or the connection was lost; what was sent may have happened.
+
+    Repeat the call with the same idempotency key: it is charged once, however often it is sent.
+    """
+
+    code = "08006"
+    name = "unavailable"
+    http_status = 503
+    default_message = "The database cannot be reached."
+    default_hint = (
+        "Repeat the call with the same idempotency key; what did happen happens no second time."
+    )
+
+
+class NotInstalledError(DuctoError):
+    """The database lacks the function: `ducto migrate` was not run there, or an older one was."""
+
+    code = "42883"
+    name = "not_installed"
+    default_message = "This database has no ducto-pg, or an older one."
+    default_hint = "Run `ducto migrate`."
+
+
+class PermissionDeniedError(DuctoError):
+    """The role, or the token, may not call the function."""
+
+    code = "42501"
+    name = "permission_denied"
+    http_status = 403
+    default_message = "The role may not call this function."
+    default_hint = "The role needs ducto_reader, ducto_service or ducto_admin."
+
+
+class TransactionConflictError(DuctoError):
+    """Another transaction was in the way: a deadlock, a serialization failure, a lock timeout.
+
+    Nothing was written, and a transaction that was open must be rolled back and run again.
+    """
+
+    code = "40001"
+    name = "transaction_conflict"
+    http_status = 409
+    default_message = "Another transaction was in the way."
+    default_hint = "Roll back and run the transaction again."
+
+
+class DatabaseError(DuctoError):
+    """Any other error of the database; ``code`` is its SQLSTATE, the cause the driver's error."""
+
+    code = "XX000"
+    name = "database_error"
+    default_message = "The database reported an error."
+
+
+def _rebuild(
+    kind: type[DuctoError], message: str, detail: dict[str, Any], hint: str, code: str
+) -> DuctoError:
+    error = kind(message, detail=detail, hint=hint)
+    error.code = code
+    return error
 
 
 def from_sqlstate(
@@ -70,16 +130,55 @@ def from_sqlstate(
     return kind(message, detail=_facts(detail), hint=hint)
 
 
-def translate(error: psycopg.Error) -> DuctoError | psycopg.Error:
-    """The exception for an error the database raised; any but a business error comes back as is."""
+# Of the codes of PostgreSQL itself, those that have a class: a code or how it begins.
+_FOREIGN: dict[str, type[DuctoError]] = {
+    "08": UnavailableError,
+    "53300": UnavailableError,
+    "57P01": UnavailableError,
+    "57P02": UnavailableError,
+    "57P03": UnavailableError,
+    "57P05": UnavailableError,
+    "42501": PermissionDeniedError,
+    "40001": TransactionConflictError,
+    "40P01": TransactionConflictError,
+    "55P03": TransactionConflictError,
+}
+
+
+def from_database(
+    sqlstate: str | None,
+    message: str,
+    detail: str | Mapping[str, Any] | None = None,
+    hint: str | None = None,
+) -> DuctoError:
+    """The exception for whatever a database reported; one without a class is a DatabaseError."""
+    code = sqlstate or ""
+    known = from_sqlstate(code, message, detail, hint)
+    if known is not None:
+        return known
+    if code in ("42883", "3F000") and "ducto" in message:
+        error: DuctoError = NotInstalledError(
+            f"This database has no ducto-pg, or an older one: {message}."
+        )
+    else:
+        kind = _FOREIGN.get(code) or _FOREIGN.get(code[:2]) or DatabaseError
+        error = kind(message, hint=hint)
+    error.code = code or error.code
+    return error
+
+
+def translate(error: psycopg.Error) -> DuctoError:
+    """The exception for an error of the driver."""
+    from psycopg import OperationalError
+
     diagnostic = error.diag
-    business = from_sqlstate(
-        diagnostic.sqlstate,
-        diagnostic.message_primary,
-        diagnostic.message_detail,
-        diagnostic.message_hint,
+    message = diagnostic.message_primary or " ".join(str(error).strip().split("\n")[0].split())
+    code = diagnostic.sqlstate or error.sqlstate
+    if code is None and isinstance(error, OperationalError):
+        return UnavailableError(message or type(error).__name__)
+    return from_database(
+        code, message or type(error).__name__, diagnostic.message_detail, diagnostic.message_hint
     )
-    return business or error
 
 
 def from_denial(result: Mapping[str, Any]) -> DuctoError | None:
@@ -107,7 +206,7 @@ def _facts(detail: str | Mapping[str, Any] | None) -> dict[str, Any]:
 # --- generated from sql/errors.yaml by `make errors`; change it there ---
 
 
-class CapReached(DuctoError):
+class CapReachedError(DuctoError):
     """DU001 cap_reached.
 
     Facts: user_id, cap_type, model, used, limit, required, resets_at.
@@ -123,7 +222,7 @@ class CapReached(DuctoError):
     default_hint = "Wait for the reset, or raise the cap with ducto_set_spend_cap."
 
 
-class InsufficientCredits(DuctoError):
+class InsufficientCreditsError(DuctoError):
     """DU002 insufficient_credits.
 
     Facts: user_id, available, required, balance, allowance_remaining, held, floor.
@@ -139,7 +238,7 @@ class InsufficientCredits(DuctoError):
     default_hint = "Add credits with ducto_add_credits, or release holds that are no longer needed."
 
 
-class PricingNotLoaded(DuctoError):
+class PricingNotLoadedError(DuctoError):
     """DU003 pricing_not_loaded.
 
     It carries no facts.
@@ -152,7 +251,7 @@ class PricingNotLoaded(DuctoError):
     default_hint = "Publish one with ducto_pricing_set or `ducto pricing set FILE`."
 
 
-class UnknownModel(DuctoError):
+class UnknownModelError(DuctoError, ValueError):
     """DU004 unknown_model.
 
     Facts: model, version.
@@ -167,20 +266,7 @@ class UnknownModel(DuctoError):
     default_hint = "Add the model, a prefix of its name, or _default to the pricing's models."
 
 
-class InvalidExpression(DuctoError):
-    """DU005 invalid_expression.
-
-    Facts: errors.
-    """
-
-    code = "DU005"
-    name = "invalid_expression"
-    http_status = 422
-    default_message = "A pricing expression is not valid."
-    default_hint = "Expressions are arithmetic on metric names; see the expression reference."
-
-
-class InvalidPricingConfig(DuctoError):
+class ConfigError(DuctoError, ValueError):
     """DU006 invalid_pricing_config.
 
     Facts: errors.
@@ -193,7 +279,7 @@ class InvalidPricingConfig(DuctoError):
     default_hint = "`ducto pricing validate FILE` lists every error with its path."
 
 
-class IdempotencyConflict(DuctoError):
+class IdempotencyConflictError(DuctoError):
     """DU007 idempotency_conflict.
 
     Facts: user_id, idempotency_key, transaction_id.
@@ -209,7 +295,7 @@ class IdempotencyConflict(DuctoError):
     default_hint = "Use one key for one operation; retry with exactly the same arguments."
 
 
-class TransactionNotFound(DuctoError):
+class TransactionNotFoundError(DuctoError):
     """DU008 transaction_not_found.
 
     Facts: transaction_id.
@@ -222,7 +308,7 @@ class TransactionNotFound(DuctoError):
     default_hint = "Look it up with ducto_list_transactions."
 
 
-class RefundExceedsCharge(DuctoError):
+class RefundExceedsChargeError(DuctoError):
     """DU009 refund_exceeds_charge.
 
     Facts: transaction_id, cost, refunded, refundable, requested.
@@ -237,7 +323,7 @@ class RefundExceedsCharge(DuctoError):
     default_hint = "Leave the amount out to refund all that is left."
 
 
-class ReservationNotFound(DuctoError):
+class ReservationNotFoundError(DuctoError):
     """DU010 reservation_not_found.
 
     Facts: reservation_id.
@@ -250,7 +336,7 @@ class ReservationNotFound(DuctoError):
     default_hint = "Use the reservation_id that ducto_reserve returned."
 
 
-class ReservationExpired(DuctoError):
+class ReservationExpiredError(DuctoError):
     """DU011 reservation_expired.
 
     Facts: reservation_id, user_id, state, closed_at.
@@ -267,7 +353,7 @@ class ReservationExpired(DuctoError):
     )
 
 
-class ConcurrencyLimit(DuctoError):
+class ConcurrencyLimitError(DuctoError):
     """DU012 concurrency_limit.
 
     Facts: user_id, active, max_concurrent, operation.
@@ -282,7 +368,7 @@ class ConcurrencyLimit(DuctoError):
     default_hint = "Settle or release a reservation first."
 
 
-class FeatureNotEntitled(DuctoError):
+class FeatureNotEntitledError(DuctoError):
     """DU013 feature_not_entitled.
 
     Facts: user_id, feature, plan_key.
@@ -295,7 +381,7 @@ class FeatureNotEntitled(DuctoError):
     default_hint = "Move the user to a plan that has it with ducto_set_user_plan."
 
 
-class PlanNotFound(DuctoError):
+class PlanNotFoundError(DuctoError):
     """DU014 plan_not_found.
 
     Facts: plan_key, nearest.
@@ -308,7 +394,7 @@ class PlanNotFound(DuctoError):
     default_hint = "ducto_list_plans lists the plans."
 
 
-class TeamNotFound(DuctoError):
+class TeamNotFoundError(DuctoError):
     """DU015 team_not_found.
 
     Facts: team_id.
@@ -321,7 +407,7 @@ class TeamNotFound(DuctoError):
     default_hint = "Use the id of a team, or leave it out to charge the user."
 
 
-class NotATeamMember(DuctoError):
+class NotATeamMemberError(DuctoError):
     """DU016 not_a_team_member.
 
     Facts: team_id, user_id.
@@ -334,7 +420,7 @@ class NotATeamMember(DuctoError):
     default_hint = "Charge a team that the user belongs to, or the user."
 
 
-class InvalidArgument(DuctoError):
+class InvalidArgumentError(DuctoError, ValueError):
     """DU017 invalid_argument.
 
     Facts: argument.
@@ -347,7 +433,7 @@ class InvalidArgument(DuctoError):
     default_hint = "Correct the argument and call again; nothing was written."
 
 
-class UnknownFixedJob(DuctoError):
+class UnknownFixedJobError(DuctoError, ValueError):
     """DU018 unknown_fixed_job.
 
     Facts: job_name, version, nearest.
@@ -360,7 +446,7 @@ class UnknownFixedJob(DuctoError):
     default_hint = "Add it to the pricing's `fixed` section."
 
 
-class AccountFrozen(DuctoError):
+class AccountFrozenError(DuctoError):
     """DU019 account_frozen.
 
     Facts: user_id.
@@ -373,7 +459,7 @@ class AccountFrozen(DuctoError):
     default_hint = "Unfreeze it with ducto_unfreeze_account."
 
 
-class VersionNotFound(DuctoError):
+class VersionNotFoundError(DuctoError):
     """DU020 version_not_found.
 
     Facts: version.
@@ -386,7 +472,7 @@ class VersionNotFound(DuctoError):
     default_hint = "ducto_pricing_list lists the versions."
 
 
-class NotRefundable(DuctoError):
+class NotRefundableError(DuctoError):
     """DU021 not_refundable.
 
     Facts: transaction_id, type.
@@ -414,27 +500,71 @@ class EvaluationError(DuctoError):
     )
 
 
+class InvalidExpressionError(ConfigError):
+    """DU005 invalid_expression.
+
+    Facts: errors.
+    """
+
+    code = "DU005"
+    name = "invalid_expression"
+    http_status = 422
+    default_message = "A pricing expression is not valid."
+    default_hint = "Expressions are arithmetic on metric names; see the expression reference."
+
+
 CLASSES: dict[str, type[DuctoError]] = {
-    "DU001": CapReached,
-    "DU002": InsufficientCredits,
-    "DU003": PricingNotLoaded,
-    "DU004": UnknownModel,
-    "DU005": InvalidExpression,
-    "DU006": InvalidPricingConfig,
-    "DU007": IdempotencyConflict,
-    "DU008": TransactionNotFound,
-    "DU009": RefundExceedsCharge,
-    "DU010": ReservationNotFound,
-    "DU011": ReservationExpired,
-    "DU012": ConcurrencyLimit,
-    "DU013": FeatureNotEntitled,
-    "DU014": PlanNotFound,
-    "DU015": TeamNotFound,
-    "DU016": NotATeamMember,
-    "DU017": InvalidArgument,
-    "DU018": UnknownFixedJob,
-    "DU019": AccountFrozen,
-    "DU020": VersionNotFound,
-    "DU021": NotRefundable,
+    "DU001": CapReachedError,
+    "DU002": InsufficientCreditsError,
+    "DU003": PricingNotLoadedError,
+    "DU004": UnknownModelError,
+    "DU005": InvalidExpressionError,
+    "DU006": ConfigError,
+    "DU007": IdempotencyConflictError,
+    "DU008": TransactionNotFoundError,
+    "DU009": RefundExceedsChargeError,
+    "DU010": ReservationNotFoundError,
+    "DU011": ReservationExpiredError,
+    "DU012": ConcurrencyLimitError,
+    "DU013": FeatureNotEntitledError,
+    "DU014": PlanNotFoundError,
+    "DU015": TeamNotFoundError,
+    "DU016": NotATeamMemberError,
+    "DU017": InvalidArgumentError,
+    "DU018": UnknownFixedJobError,
+    "DU019": AccountFrozenError,
+    "DU020": VersionNotFoundError,
+    "DU021": NotRefundableError,
     "DU022": EvaluationError,
 }
+
+__all__ = [  # the exceptions
+    "AccountFrozenError",
+    "CapReachedError",
+    "ConcurrencyLimitError",
+    "ConfigError",
+    "DatabaseError",
+    "DuctoError",
+    "EvaluationError",
+    "FeatureNotEntitledError",
+    "IdempotencyConflictError",
+    "InsufficientCreditsError",
+    "InvalidArgumentError",
+    "InvalidExpressionError",
+    "NotATeamMemberError",
+    "NotInstalledError",
+    "NotRefundableError",
+    "PermissionDeniedError",
+    "PlanNotFoundError",
+    "PricingNotLoadedError",
+    "RefundExceedsChargeError",
+    "ReservationExpiredError",
+    "ReservationNotFoundError",
+    "TeamNotFoundError",
+    "TransactionConflictError",
+    "TransactionNotFoundError",
+    "UnavailableError",
+    "UnknownFixedJobError",
+    "UnknownModelError",
+    "VersionNotFoundError",
+]

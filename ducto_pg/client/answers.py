@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ducto_pg.client.results import Charge, Hold, Validation
-from ducto_pg.errors import DuctoError, InvalidArgument, from_denial, from_sqlstate
+from ducto_pg.errors import DuctoError, InvalidArgumentError, from_denial, from_sqlstate
 from ducto_pg.plpython.config import compile_config
 
 __all__ = [
@@ -40,20 +40,20 @@ def money(value: Decimal | int | str | None) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
-        raise InvalidArgument(
+        raise InvalidArgumentError(
             f"An amount must be a Decimal, an int or text, not {type(value).__name__}."
         )
     try:
         amount = Decimal(value)
     except InvalidOperation:
-        raise InvalidArgument(f"{value!r} is not an amount.") from None
+        raise InvalidArgumentError(f"{value!r} is not an amount.") from None
     return amount
 
 
 def moment(value: datetime | None) -> datetime | None:
     """An instant; one without a time zone could be any of 38, so it is refused."""
     if value is not None and value.tzinfo is None:
-        raise InvalidArgument(f"The time {value} has no time zone.")
+        raise InvalidArgumentError(f"The time {value} has no time zone.")
     return value
 
 

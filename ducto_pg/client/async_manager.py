@@ -145,7 +145,7 @@ class AsyncCreditManager:
         idempotency_key: str | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Price a usage and charge it; raises InsufficientCredits, CapReached, …"""
+        """Price a usage and charge it; raises InsufficientCreditsError, CapReachedError, …"""
         params = given(
             p_user_id=user_id,
             p_metrics=metrics,

@@ -15,7 +15,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, NoReturn, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias
 
 import psycopg
 from psycopg import pq
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncPostgresStore",
     "AsyncStore",
-    "NotInstalled",
     "PostgresStore",
     "Store",
-    "Unavailable",
 ]
 
 Source: TypeAlias = "str | psycopg.Connection[Any] | psycopg_pool.ConnectionPool[Any]"
@@ -55,23 +53,6 @@ OWN_CONNECTION: dict[str, Any] = {
     "fallback_application_name": APPLICATION_NAME,
     "prepare_threshold": None,
 }
-
-
-# Connection failures, shutdowns and crashes; also what has no code because no server answered.
-LOST = ("08", "57P01", "57P02", "57P03", "57P05")
-# No such function, or one with other parameters.
-MISSING = "42883"
-
-
-class Unavailable(psycopg.OperationalError):
-    """The database cannot be reached, or the connection was lost; what was sent may have happened.
-
-    Repeat the call with the same idempotency key: it is charged once, however often it is sent.
-    """
-
-
-class NotInstalled(psycopg.errors.UndefinedFunction):
-    """The database lacks the function: `ducto migrate` was not run there, or with an older one."""
 
 
 class Store(Protocol):
@@ -130,25 +111,6 @@ def _register_loaders(context: AdaptContext) -> None:
     context.adapters.register_loader("numeric", NumericLoader)
 
 
-def _raise(error: psycopg.Error, function: str) -> NoReturn:
-    """Raise what a caller can act on; an error of another kind goes on as psycopg raised it."""
-    code = error.sqlstate or ""
-    if code.startswith(LOST) or (not code and isinstance(error, psycopg.OperationalError)):
-        raise Unavailable(_first_line(error)) from error
-    called = f"function public.{function}("
-    if code == MISSING and (error.diag.message_primary or "").startswith(called):
-        raise NotInstalled(f"there is no function {function} with these parameters") from error
-    translated = translate(error)
-    if translated is error:
-        raise error
-    raise translated from error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error)
-    return " ".join(text.strip().split("\n")[0].split()) or type(error).__name__
-
-
 def _table(
     columns: Sequence[psycopg.Column] | None, rows: list[tuple[Any, ...]]
 ) -> list[dict[str, Any]]:
@@ -197,7 +159,7 @@ class PostgresStore:
                 cursor.execute(statement, values)
                 return cursor.description, cursor.fetchall()
         except psycopg.Error as error:
-            _raise(error, function)
+            raise translate(error) from error
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[Any]]:
@@ -259,7 +221,7 @@ class AsyncPostgresStore:
                 await cursor.execute(statement, values)
                 return cursor.description, await cursor.fetchall()
         except psycopg.Error as error:
-            _raise(error, function)
+            raise translate(error) from error
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

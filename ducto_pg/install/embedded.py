@@ -31,6 +31,8 @@ from urllib.parse import quote
 
 import psycopg
 
+from ducto_pg.errors import DuctoError
+
 START_SECONDS = 60
 STOP_SECONDS = 20
 # Of the socket only: the server listens on no address.
@@ -48,8 +50,10 @@ class _Identity(TypedDict, total=False):
     extra_groups: tuple[int, ...]
 
 
-class EmbeddedError(Exception):
+class EmbeddedError(DuctoError):
     """No throwaway server can be had; the message says why in one sentence."""
+
+    name = "no_embedded_server"
 
 
 @dataclass

@@ -19,6 +19,8 @@ import yaml
 from pglast import ast
 from pglast.enums import FunctionParameterMode
 
+from ducto_pg.errors import DuctoError
+
 BUNDLE = re.compile(r"\{\{bundle:([a-z_]+)\}\}")
 EVALUATOR = "{{evaluator}}"
 INPUT_MODES = frozenset(
@@ -31,8 +33,10 @@ INPUT_MODES = frozenset(
 )
 
 
-class MigrationError(Exception):
+class MigrationError(DuctoError):
     """The installation cannot go on; the message is one sentence a person can act on."""
+
+    name = "migration_failed"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class PricingEngine:
 
     @classmethod
     def from_dict(cls, config: object) -> PricingEngine:
-        """An engine for a config; InvalidExpression or InvalidPricingConfig if it is not valid."""
+        """An engine for a config; InvalidExpressionError or ConfigError if it is not valid."""
         checked = CheckedConfig(dict(config) if isinstance(config, Mapping) else config)
         if checked.errors:
             raise _invalid_config(checked.errors)
@@ -134,7 +134,7 @@ class PricingEngine:
         return [self.calculate(metrics, plan) for metrics in usages]
 
     def get_fixed_cost(self, job_name: str, plan: str | None = None) -> Decimal:
-        """The price of a job of the `fixed` section; UnknownFixedJob if there is none."""
+        """The price of a job of the `fixed` section; UnknownFixedJobError if there is none."""
         plan_key = self._plan_key(plan)
         try:
             return _trimmed(self._pricing.fixed_cost(job_name, plan_key))
@@ -146,7 +146,7 @@ class PricingEngine:
         return match_model(self._rates, self._plan_key(plan), model) is not None
 
     def resolve_model(self, model: str, plan: str | None = None) -> str:
-        """The key of `models` that prices this model; UnknownModel if none does."""
+        """The key of `models` that prices this model; UnknownModelError if none does."""
         match = match_model(self._rates, self._plan_key(plan), model)
         if match is None:
             raise _typed(PricingFailure("DU004", {"model": model}))
@@ -160,7 +160,7 @@ class PricingEngine:
     def _plan_key(self, plan: str | None) -> str:
         if plan is None or plan in self._plan_keys:
             return plan or ""
-        raise errors.PlanNotFound(
+        raise errors.PlanNotFoundError(
             f"There is no plan {plan!r} in this pricing.",
             detail={"plan_key": plan, "nearest": nearest(plan, self._plan_keys)},
         )
@@ -168,7 +168,7 @@ class PricingEngine:
 
 def _invalid_config(found: list[dict[str, Any]]) -> errors.DuctoError:
     only_expressions = all(error["code"] == "DU005" for error in found)
-    kind = errors.InvalidExpression if only_expressions else errors.InvalidPricingConfig
+    kind = errors.InvalidExpressionError if only_expressions else errors.ConfigError
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     place = f"{first['path']}: " if first["path"] else ""
@@ -193,13 +193,13 @@ def _trimmed(value: Decimal) -> Decimal:
 def _prepared(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The metrics as a database passes them: numbers as Decimal, bounded in size."""
     if not isinstance(metrics, Mapping):
-        raise errors.InvalidArgument(
+        raise errors.InvalidArgumentError(
             "The metrics must be an object.", detail={"argument": "metrics"}
         )
     prepared = {name: _exact(value) for name, value in metrics.items()}
     calls = prepared.get("tool_calls")
     if isinstance(calls, dict | list) and len(dumps(calls).encode()) > METRICS_BYTES_LIMIT:
-        raise errors.InvalidArgument(
+        raise errors.InvalidArgumentError(
             "The metrics are larger than 64 kB.", detail={"argument": "metrics"}
         )
     return prepared

@@ -123,7 +123,7 @@ def test_a_database_without_ducto_says_so(empty_dsn: str, tmp_path: Path) -> Non
     for command in (["pricing", "set", str(path)], ["credits", "balance", "ann"]):
         done = program(empty_dsn, *command)
         assert done.returncode == 1
-        assert "this database has no ducto-pg, or an older one" in done.stderr
+        assert "This database has no ducto-pg, or an older one" in done.stderr
         assert "ducto migrate" in done.stderr
         assert "Traceback" not in done.stderr
 

@@ -13,7 +13,12 @@ import pytest
 
 from ducto_pg.client.async_manager import AsyncCreditManager
 from ducto_pg.client.manager import CreditManager
-from ducto_pg.errors import CapReached, InsufficientCredits, InvalidArgument, InvalidExpression
+from ducto_pg.errors import (
+    CapReachedError,
+    InsufficientCreditsError,
+    InvalidArgumentError,
+    InvalidExpressionError,
+)
 from tools.asyncify import SOURCE, TARGET, generate
 
 HOLD = "6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11"
@@ -76,7 +81,7 @@ def test_only_given_arguments_are_sent_so_the_database_keeps_its_defaults() -> N
 
 def test_a_denied_charge_is_raised_here_with_its_facts() -> None:
     manager = CreditManager(Recorder({"ducto_deduct": DENIED}))
-    with pytest.raises(InsufficientCredits, match="ann has 1 credits") as caught:
+    with pytest.raises(InsufficientCreditsError, match="ann has 1 credits") as caught:
         manager.deduct("ann", {"model": "m"})
     assert caught.value.detail["required"] == Decimal(5)
     assert caught.value.hint == "Add credits."
@@ -101,7 +106,7 @@ def test_an_amount_is_exact_or_refused(amount: Any) -> None:
     manager = CreditManager(Recorder({}))
     if amount is None:
         amount = object()
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgumentError):
         manager.deduct_amount("ann", amount)
 
 
@@ -114,7 +119,7 @@ def test_an_amount_keeps_its_digits(amount: Any) -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     manager = CreditManager(Recorder({}))
-    with pytest.raises(InvalidArgument, match="no time zone"):
+    with pytest.raises(InvalidArgumentError, match="no time zone"):
         manager.add_credits("ann", 1, expires_at=datetime(2026, 1, 1))
 
 
@@ -135,7 +140,9 @@ def test_a_pricing_is_compiled_here_only_where_the_server_cannot(
 
 def test_a_pricing_with_errors_is_refused_before_it_is_sent() -> None:
     store = Recorder({"ducto_version": {"evaluator": "portable"}})
-    with pytest.raises(InvalidExpression, match=r"models\.m: unknown name 'input_token'") as caught:
+    with pytest.raises(
+        InvalidExpressionError, match=r"models\.m: unknown name 'input_token'"
+    ) as caught:
         CreditManager(store).set_pricing({"models": {"m": "input_token", "n": "1 +"}})
     assert [error["path"] for error in caught.value.detail["errors"]] == ["models.m", "models.n"]
     assert len(store.calls) == 1
@@ -189,13 +196,13 @@ def test_a_hold_that_cannot_be_released_does_not_hide_the_failure() -> None:
 def test_a_denied_hold_is_raised() -> None:
     denied = {"status": "denied", "code": "DU001", "message": "reached"}
     manager = CreditManager(Recorder({"ducto_reserve": denied}))
-    with pytest.raises(CapReached), manager.hold("ann", 5):
+    with pytest.raises(CapReachedError), manager.hold("ann", 5):
         pytest.fail("the block must not run")
 
 
 def test_the_asynchronous_manager_makes_the_same_calls() -> None:
     async def work(manager: AsyncCreditManager) -> None:
-        with pytest.raises(InsufficientCredits):
+        with pytest.raises(InsufficientCreditsError):
             await manager.deduct("ann", {"model": "m"})
         async with manager.hold("ann", 5) as lease:
             lease.settle(amount="3")

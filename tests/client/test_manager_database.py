@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 
 from ducto_pg.client.manager import CreditManager
 from ducto_pg.client.store import PostgresStore
 from ducto_pg.errors import (
-    IdempotencyConflict,
-    InsufficientCredits,
-    InvalidArgument,
-    InvalidExpression,
-    InvalidPricingConfig,
-    PricingNotLoaded,
-    UnknownModel,
-    VersionNotFound,
+    ConfigError,
+    IdempotencyConflictError,
+    InsufficientCreditsError,
+    InvalidArgumentError,
+    InvalidExpressionError,
+    PermissionDeniedError,
+    PricingNotLoadedError,
+    UnknownModelError,
+    VersionNotFoundError,
 )
 from tests.support.databases import Connection
 
@@ -59,7 +59,7 @@ def test_a_key_charges_once_and_conflicts_with_other_arguments(manager: CreditMa
     first = manager.deduct("ann", USAGE, idempotency_key="k")
     again = manager.deduct("ann", USAGE, idempotency_key="k")
     assert (again.transaction_id, again.replayed) == (first.transaction_id, True)
-    with pytest.raises(IdempotencyConflict):
+    with pytest.raises(IdempotencyConflictError):
         manager.deduct("ann", {**USAGE, "input_tokens": 1}, idempotency_key="k")
 
 
@@ -73,7 +73,7 @@ def test_a_denial_leaves_the_transaction_usable_and_is_recorded(
 ) -> None:
     both.execute("create table notes (id integer)")
     with both.transaction():
-        with pytest.raises(InsufficientCredits) as caught:
+        with pytest.raises(InsufficientCreditsError) as caught:
             manager.deduct_amount("ann", 1000)
         both.execute("insert into notes values (1)")
     assert caught.value.detail["required"] == 1000
@@ -92,11 +92,11 @@ def test_a_charge_is_undone_with_its_transaction(manager: CreditManager, both: C
 @pytest.mark.parametrize(
     ("metrics", "error"),
     [
-        ({"model": "none"}, UnknownModel),
-        ({"model": "gpt-4", "input_token": 1}, InvalidArgument),
-        ({"model": "gpt-4", "input_tokens": -1}, InvalidArgument),
-        ({"model": "gpt-4", "input_tokens": "1"}, InvalidArgument),
-        ([1], InvalidArgument),
+        ({"model": "none"}, UnknownModelError),
+        ({"model": "gpt-4", "input_token": 1}, InvalidArgumentError),
+        ({"model": "gpt-4", "input_tokens": -1}, InvalidArgumentError),
+        ({"model": "gpt-4", "input_tokens": "1"}, InvalidArgumentError),
+        ([1], InvalidArgumentError),
     ],
 )
 def test_a_usage_that_has_no_price_is_an_error(
@@ -136,7 +136,7 @@ def test_versions_are_published_listed_activated_compared_and_exported(
     assert manager.export_pricing(1) == CONFIG
     (change,) = manager.diff_pricing(1, 2)
     assert (change["path"], change["old_value"], change["new_value"]) == ("fixed.report", 75, 80)
-    with pytest.raises(VersionNotFound):
+    with pytest.raises(VersionNotFoundError):
         manager.activate_pricing(9)
 
 
@@ -157,20 +157,20 @@ def test_a_config_with_errors_names_them_all(manager: CreditManager) -> None:
     verdict = manager.validate_pricing(bad)
     assert not verdict.valid
     assert [error["path"] for error in verdict.errors] == ["models.a", "models.b"]
-    with pytest.raises(InvalidExpression, match=r"models\.a") as caught:
+    with pytest.raises(InvalidExpressionError, match=r"models\.a") as caught:
         manager.set_pricing(bad)
     assert len(caught.value.detail["errors"]) == 2
-    with pytest.raises(InvalidPricingConfig):
+    with pytest.raises(ConfigError):
         manager.set_pricing({"modles": {}})
     assert manager.validate_pricing(CONFIG).valid
 
 
 def test_without_a_pricing_only_amounts_can_be_charged(both: Connection) -> None:
     manager = CreditManager(PostgresStore(both))
-    with pytest.raises(PricingNotLoaded):
+    with pytest.raises(PricingNotLoadedError):
         manager.get_pricing()
     manager.add_credits("ann", 5)
-    with pytest.raises(PricingNotLoaded):
+    with pytest.raises(PricingNotLoadedError):
         manager.deduct("ann", {"model": "gpt-4"})
     assert manager.deduct_amount("ann", 2).balance_after == 3
 
@@ -206,5 +206,5 @@ def test_a_reader_may_look_but_not_charge(both: Connection) -> None:
     both.execute("set role ducto_reader")
     manager = CreditManager(PostgresStore(both))
     assert manager.get_balance("ann").balance == 0
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+    with pytest.raises(PermissionDeniedError):
         manager.deduct_amount("ann", 1)

@@ -12,8 +12,13 @@ import psycopg_pool
 import pytest
 from psycopg import pq
 
-from ducto_pg.client.store import AsyncPostgresStore, NotInstalled, PostgresStore, Unavailable
-from ducto_pg.errors import InvalidArgument
+from ducto_pg.client.store import AsyncPostgresStore, PostgresStore
+from ducto_pg.errors import (
+    DatabaseError,
+    InvalidArgumentError,
+    NotInstalledError,
+    UnavailableError,
+)
 from tests.support.databases import Connection
 
 LONG = Decimal("12345678901234567890.123456789012345678901234567890123456")
@@ -77,21 +82,23 @@ def test_a_float_is_refused_as_an_argument(store: PostgresStore) -> None:
 
 
 def test_an_error_of_the_catalogue_is_its_exception(store: PostgresStore) -> None:
-    with pytest.raises(InvalidArgument, match=r"No\.") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"No\.") as caught:
         store.call("test_fail")
     assert caught.value.detail["argument"] == "p_x"
     assert isinstance(caught.value.__cause__, psycopg.Error)
 
 
-def test_any_other_error_goes_on_as_psycopg_raised_it(store: PostgresStore) -> None:
-    with pytest.raises(psycopg.errors.DivisionByZero):
+def test_any_other_error_is_a_ducto_error_with_its_code(store: PostgresStore) -> None:
+    with pytest.raises(DatabaseError, match="division by zero") as caught:
         store.call("test_divide")
+    assert caught.value.code == "22012"
+    assert isinstance(caught.value.__cause__, psycopg.errors.DivisionByZero)
 
 
 def test_a_missing_function_says_so(store: PostgresStore) -> None:
-    with pytest.raises(NotInstalled, match="there is no function ducto_nothing"):
+    with pytest.raises(NotInstalledError, match=r"no ducto-pg, or an older one: .*ducto_nothing"):
         store.call("ducto_nothing", p_x=1)
-    with pytest.raises(psycopg.errors.InvalidSchemaName, match="nowhere"):
+    with pytest.raises(DatabaseError, match="nowhere"):
         store.call("test_inner")
 
 
@@ -118,7 +125,7 @@ def test_a_pool_makes_each_call_its_own_transaction(echo_dsn: str) -> None:
     with psycopg_pool.ConnectionPool(echo_dsn, min_size=1, max_size=1, open=True) as pool:
         store = PostgresStore(pool)
         first = store.call("test_echo")
-        with pytest.raises(InvalidArgument):
+        with pytest.raises(InvalidArgumentError):
             store.call("test_fail")
         assert store.call("test_echo") == first
 
@@ -131,14 +138,14 @@ def test_a_lost_connection_is_one_sentence_and_the_next_call_opens_another(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnavailableError) as caught:
         store.call("test_echo")
     assert "\n" not in str(caught.value)
     assert store.call("test_echo")["text"] is None
 
 
 def test_a_server_that_does_not_answer_is_one_sentence() -> None:
-    with pytest.raises(Unavailable, match="Connection refused") as caught:
+    with pytest.raises(UnavailableError, match="Connection refused") as caught:
         PostgresStore("postgresql://127.0.0.1:1/none").call("ducto_version")
     assert "\n" not in str(caught.value)
 
@@ -149,7 +156,7 @@ def test_the_asynchronous_store_does_the_same(echo_dsn: str) -> None:
             answers = await asyncio.gather(*(store.call("test_echo") for _ in range(5)))
             assert answers[0]["number"] == Decimal("0.1")
             assert len(await store.rows("test_rows", p_count=3)) == 3
-            with pytest.raises(InvalidArgument):
+            with pytest.raises(InvalidArgumentError):
                 await store.call("test_fail")
         async with await psycopg.AsyncConnection.connect(echo_dsn) as connection:
             await AsyncPostgresStore(connection).call("test_echo")
@@ -157,7 +164,7 @@ def test_the_asynchronous_store_does_the_same(echo_dsn: str) -> None:
         async with psycopg_pool.AsyncConnectionPool(echo_dsn, min_size=1, open=False) as pool:
             await pool.open()
             assert (await AsyncPostgresStore(pool).call("test_echo"))["text"] is None
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await AsyncPostgresStore("postgresql://127.0.0.1:1/none").call("ducto_version")
 
     asyncio.run(work())

@@ -41,7 +41,7 @@ def test_an_error_carries_sentence_facts_and_hint() -> None:
     error = errors.from_sqlstate(
         "DU002", "No credits.", '{"code":"DU002","available":0.10,"required":3}', "Top up."
     )
-    assert isinstance(error, errors.InsufficientCredits)
+    assert isinstance(error, errors.InsufficientCreditsError)
     assert str(error) == error.message == "No credits."
     assert error.detail == {"available": Decimal("0.10"), "required": 3}
     assert isinstance(error.detail["available"], Decimal)
@@ -52,7 +52,7 @@ def test_a_denial_returned_as_a_result_becomes_the_same_error() -> None:
     error = errors.from_denial(
         {"status": "denied", "code": "DU019", "error": "account_frozen", "user_id": "u"}
     )
-    assert isinstance(error, errors.AccountFrozen)
+    assert isinstance(error, errors.AccountFrozenError)
     assert error.detail == {"user_id": "u"}
 
 
@@ -62,9 +62,9 @@ def test_a_foreign_code_is_no_business_error() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    error = errors.CapReached("Reached.", detail={"limit": Decimal("1.5")}, hint="Wait.")
+    error = errors.CapReachedError("Reached.", detail={"limit": Decimal("1.5")}, hint="Wait.")
     copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is errors.CapReached
+    assert type(copy) is errors.CapReachedError
     assert (copy.message, copy.detail, copy.hint) == (error.message, error.detail, error.hint)
 
 
@@ -74,6 +74,6 @@ def test_the_database_raises_what_the_classes_expect(db: Connection) -> None:
     with pytest.raises(psycopg.Error) as raised:
         db.execute("""select ducto.raise_error('DU008', '{"transaction_id": 7}')""")
     error = errors.translate(raised.value)
-    assert isinstance(error, errors.TransactionNotFound)
+    assert isinstance(error, errors.TransactionNotFoundError)
     assert error.message == "There is no transaction 7."
     assert error.detail == {"transaction_id": 7}

@@ -70,7 +70,7 @@ def test_breakdown_cannot_be_changed(engine: PricingEngine) -> None:
 
 def test_calculate_with_a_plan(engine: PricingEngine) -> None:
     assert engine.calculate({"model": "gpt-4"}, plan="pro").total == 1
-    with pytest.raises(errors.PlanNotFound) as caught:
+    with pytest.raises(errors.PlanNotFoundError) as caught:
         engine.calculate({"model": "gpt-4"}, plan="prro")
     assert caught.value.detail == {"plan_key": "prro", "nearest": "pro"}
 
@@ -85,7 +85,7 @@ def test_get_fixed_cost(engine: PricingEngine) -> None:
     assert engine.get_fixed_cost("report") == Decimal("2.5")
     assert engine.get_fixed_cost("report", plan="pro") == 2
     assert engine.get_fixed_cost("by_page") == 1
-    with pytest.raises(errors.UnknownFixedJob) as caught:
+    with pytest.raises(errors.UnknownFixedJobError) as caught:
         engine.get_fixed_cost("reprot")
     assert caught.value.detail == {"job_name": "reprot", "nearest": "report"}
 
@@ -95,7 +95,7 @@ def test_resolve_model_and_has_model(engine: PricingEngine) -> None:
     assert engine.resolve_model("gpt-4-0613") == "gpt-4"
     assert engine.has_model("gpt-4-0613")
     assert not engine.has_model("gpt")
-    with pytest.raises(errors.UnknownModel, match="'gpt' has no price"):
+    with pytest.raises(errors.UnknownModelError, match="'gpt' has no price"):
         engine.resolve_model("gpt")
     with_default = PricingEngine.from_dict({"models": {"_default": 1}})
     assert with_default.resolve_model("anything") == "_default"
@@ -128,7 +128,7 @@ def test_ints_decimals_and_floats_are_read_as_written(engine: PricingEngine) -> 
     ],
 )
 def test_numbers_that_are_not_a_quantity_are_refused(engine: PricingEngine, value: Any) -> None:
-    with pytest.raises(errors.InvalidArgument) as caught:
+    with pytest.raises(errors.InvalidArgumentError) as caught:
         engine.calculate({"model": "gpt-4", "input_tokens": value})
     assert caught.value.detail == {"argument": "metrics", "metric": "input_tokens"}
     assert "'input_tokens'" in str(caught.value)
@@ -141,33 +141,33 @@ def test_zero_with_an_absurd_exponent_is_zero(engine: PricingEngine) -> None:
 
 @pytest.mark.parametrize("metrics", [None, [], "x", 5])
 def test_metrics_must_be_an_object(engine: PricingEngine, metrics: Any) -> None:
-    with pytest.raises(errors.InvalidArgument):
+    with pytest.raises(errors.InvalidArgumentError):
         engine.calculate(metrics)
 
 
 def test_unknown_metric_suggests_the_nearest(engine: PricingEngine) -> None:
-    with pytest.raises(errors.InvalidArgument) as caught:
+    with pytest.raises(errors.InvalidArgumentError) as caught:
         engine.calculate({"model": "gpt-4", "input_tokns": 5})
     assert str(caught.value) == "unknown metric 'input_tokns'; did you mean 'input_tokens'?"
     assert caught.value.detail["nearest"] == "input_tokens"
 
 
 def test_metrics_are_bounded_in_number_and_size(engine: PricingEngine) -> None:
-    with pytest.raises(errors.InvalidArgument, match="more than 64 metrics"):
+    with pytest.raises(errors.InvalidArgumentError, match="more than 64 metrics"):
         engine.calculate({f"m{number}": 1 for number in range(65)})
-    with pytest.raises(errors.InvalidArgument, match="larger than 64 kB"):
+    with pytest.raises(errors.InvalidArgumentError, match="larger than 64 kB"):
         engine.calculate({"model": "gpt-4", "tool_calls": ["x" * 100] * 1000})
 
 
 def test_invalid_expression_is_its_own_error() -> None:
-    with pytest.raises(errors.InvalidExpression) as caught:
+    with pytest.raises(errors.InvalidExpressionError) as caught:
         PricingEngine.from_dict({"models": {"m": "__import__('os')"}})
     assert str(caught.value) == "models.m: unknown name '__import__'"
     assert caught.value.detail["errors"][0]["path"] == "models.m"
 
 
 def test_invalid_config_lists_all_errors() -> None:
-    with pytest.raises(errors.InvalidPricingConfig) as caught:
+    with pytest.raises(errors.ConfigError) as caught:
         PricingEngine.from_dict({"models": {"m": "foo"}, "scale": 99})
     assert str(caught.value).endswith("(and 1 more)")
     assert [error["path"] for error in caught.value.detail["errors"]] == ["scale", "models.m"]
@@ -175,7 +175,7 @@ def test_invalid_config_lists_all_errors() -> None:
 
 @pytest.mark.parametrize("config", [None, [], "x", {}])
 def test_config_must_be_an_object_with_models(config: Any) -> None:
-    with pytest.raises(errors.InvalidPricingConfig):
+    with pytest.raises(errors.ConfigError):
         PricingEngine.from_dict(config)
 
 

@@ -17,6 +17,16 @@ WIDTH = 100
 # What the catalogue says only where there is a nearest name.
 OPTIONAL = re.compile(r"\[.*\]")
 
+# Names that say more in Python than the catalogue's, and what else an error is.
+NAMES = {"invalid_pricing_config": "ConfigError"}
+BASES = {
+    "invalid_argument": ("DuctoError", "ValueError"),
+    "invalid_expression": ("ConfigError",),
+    "invalid_pricing_config": ("DuctoError", "ValueError"),
+    "unknown_fixed_job": ("DuctoError", "ValueError"),
+    "unknown_model": ("DuctoError", "ValueError"),
+}
+
 
 def source_file() -> Path:
     """The module whose tail is generated."""
@@ -24,22 +34,26 @@ def source_file() -> Path:
 
 
 def class_name(name: str) -> str:
-    """`insufficient_credits` is raised as `InsufficientCredits`."""
-    return "".join(word.capitalize() for word in name.split("_"))
+    """`insufficient_credits` is raised as `InsufficientCreditsError`."""
+    if name in NAMES:
+        return NAMES[name]
+    return "".join(word.capitalize() for word in name.removesuffix("_error").split("_")) + "Error"
 
 
 def render(errors: tuple[CatalogueError, ...]) -> str:
     """The classes, and the table that finds one by its code."""
-    classes = [_render_class(error) for error in errors]
+    in_order = sorted(errors, key=lambda error: "ConfigError" in BASES.get(error.name, ()))
+    classes = [_render_class(error) for error in in_order]
     table = "".join(f'    "{error.code}": {class_name(error.name)},\n' for error in errors)
     return "\n".join(classes) + f"\n\nCLASSES: dict[str, type[DuctoError]] = {{\n{table}}}\n"
 
 
 def _render_class(error: CatalogueError) -> str:
+    bases = BASES.get(error.name, ("DuctoError",))
     facts = f"Facts: {', '.join(error.detail)}." if error.detail else "It carries no facts."
     documentation = textwrap.fill(facts, WIDTH - 4, subsequent_indent="    ")
     return (
-        f"\nclass {class_name(error.name)}(DuctoError):\n"
+        f"\nclass {class_name(error.name)}({', '.join(bases)}):\n"
         f'    """{error.code} {error.name}.\n\n'
         f'    {documentation}\n    """\n\n'
         f'    code = "{error.code}"\n'
@@ -70,7 +84,10 @@ def _literal(text: str) -> str:
 def expected() -> str:
     """What the module should contain."""
     head, _, _ = source_file().read_text(encoding="utf-8").partition(MARKER)
-    return head + MARKER + "\n" + render(load_errors())
+    tail = render(load_errors())
+    names = sorted(re.findall(r"^class (\w+)\(", head + tail, re.MULTILINE))
+    exported = "".join(f'    "{name}",\n' for name in names)
+    return head + MARKER + "\n" + tail + f"\n__all__ = [  # the exceptions\n{exported}]\n"
 
 
 if __name__ == "__main__":

@@ -200,7 +200,10 @@ def test_its_sentence_and_its_hint_are_for_people(
 def test_through_postgrest_it_carries_its_http_status(
     ledger: Ledger, provoker: Callable[[Ledger], Call]
 ) -> None:
-    ledger.connection.execute("select set_config('request.method', 'POST', true)")
+    ledger.connection.execute(
+        "select set_config('request.method', 'POST', true),"
+        " set_config('request.path', '/rpc/ducto_call', true)"
+    )
     code, error = provoke(ledger, provoker)
     assert error.sqlstate == "PGRST"
     body = json.loads(error.diag.message_primary or "")

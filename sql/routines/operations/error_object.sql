@@ -8,24 +8,24 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_error ducto.error_catalogue;
-    v_message text;
     v_hint text;
-    v_key text;
-    v_value text;
 begin
     select c.* into strict v_error from ducto.error_catalogue c where c.code = p_code;
-    v_message := coalesce(p_detail ->> 'message', v_error.message);
-    v_hint := coalesce(p_detail ->> 'hint', case when p_detail ->> 'nearest' is null
-        then regexp_replace(v_error.hint, '\[.*\]', '') else translate(v_error.hint, '[]', '') end);
-    for v_key, v_value in select d.key, d.value from jsonb_each_text(p_detail) d loop
-        v_message := replace(v_message, '{' || v_key || '}', coalesce(v_value, 'none'));
-        v_hint := replace(v_hint, '{' || v_key || '}', coalesce(v_value, 'none'));
-    end loop;
+    -- What stands in brackets is said only where a nearest name is known.
+    v_hint := case
+        when p_detail ->> 'nearest' is null then regexp_replace(v_error.hint, '\[.*\]', '')
+        else translate(v_error.hint, '[]', '')
+    end;
+    -- A sentence that the detail brings holds its values already and is taken as it is.
     return p_detail || jsonb_build_object(
         'code', p_code,
         'error', v_error.name,
-        'message', v_message,
-        'hint', v_hint
+        'message', coalesce(
+            ducto.shorten(p_detail ->> 'message', 1000), ducto.fill_in(v_error.message, p_detail)
+        ),
+        'hint', coalesce(
+            ducto.shorten(p_detail ->> 'hint', 1000), ducto.fill_in(v_hint, p_detail)
+        )
     );
 end
 $$;

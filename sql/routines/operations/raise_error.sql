@@ -1,4 +1,6 @@
--- Raises a business error: SQLSTATE is its code; through PostgREST it carries the HTTP status.
+-- Raises a business error: SQLSTATE is its code, inside the database always. Only where nothing in
+-- the database could catch it, because PostgREST itself called the API, it is raised in the form
+-- that PostgREST makes an HTTP status of, whose SQLSTATE is PGRST.
 create or replace function ducto.raise_error(p_code text, p_detail jsonb default '{}')
 returns void
 language plpgsql
@@ -9,8 +11,10 @@ as $$
 declare
     v_error jsonb := ducto.error_object(p_code, p_detail);
     v_facts jsonb := v_error - 'message' - 'hint' - 'status';
+    v_stack text;
 begin
-    if coalesce(current_setting('request.method', true), '') <> '' then
+    get diagnostics v_stack = pg_context;
+    if ducto.answers_http(v_stack) then
         raise sqlstate 'PGRST' using
             message = jsonb_build_object(
                 'code', p_code,

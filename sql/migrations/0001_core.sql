@@ -1,4 +1,4 @@
--- The tables of the ledger: accounts, lots, entries, holds, caps, team members, events, rollup.
+-- The tables of the ledger: accounts, lots, entries, holds, caps, team members, events.
 -- Guarantees: money is numeric(38,12); no lot goes below zero or above its amount; an idempotency
 -- key is unique per account; every unique constraint leads with account_id, so that an account's
 -- rows can live on one shard; row-level security is on everywhere.
@@ -241,23 +241,6 @@ create index credit_events_xid on ducto.credit_events (xid, id);
 comment on table ducto.credit_events is
     'Events that no ledger entry already tells; the feed is the ledger and these, merged.';
 
-create table ducto.credit_usage_daily (
-    account_id text not null,
-    day date not null,
-    actor_id text not null,
-    model text not null,
-    spent numeric(38, 12) not null default 0,
-    cost numeric(38, 12) not null default 0,
-    allowance_consumed numeric(38, 12) not null default 0,
-    charges bigint not null default 0,
-    input_tokens numeric not null default 0,
-    output_tokens numeric not null default 0,
-    primary key (account_id, day, actor_id, model)
-);
-create index credit_usage_daily_day on ducto.credit_usage_daily (day);
-comment on table ducto.credit_usage_daily is
-    'The analytics rollup: one row per UTC day, account, actor and model (empty: none).';
-
 alter table ducto.settings enable row level security;
 alter table ducto.error_catalogue enable row level security;
 alter table ducto.credit_accounts enable row level security;
@@ -267,7 +250,6 @@ alter table ducto.credit_reservations enable row level security;
 alter table ducto.credit_spend_caps enable row level security;
 alter table ducto.credit_team_members enable row level security;
 alter table ducto.credit_events enable row level security;
-alter table ducto.credit_usage_daily enable row level security;
 
 create type ducto.lot as (
     lot_id bigint,

@@ -1,0 +1,79 @@
+-- The analytics rollup: what was used, summed once, so that a report need not read the ledger.
+-- Guarantees: the rollup and what it says of itself (watermarks, places, state) are written in one
+-- transaction, by one writer at a time; it is derived from the ledger alone and can be thrown away.
+
+create table ducto.credit_usage_rollup (
+    scope text not null,
+    hours smallint not null,
+    start_at timestamptz not null,
+    account_id text not null,
+    actor_id text not null,
+    model text not null,
+    operation text not null,
+    charges bigint not null,
+    spent numeric(60, 12) not null,
+    allowance_consumed numeric(60, 12) not null,
+    refunded numeric(60, 12) not null,
+    input_tokens numeric not null,
+    output_tokens numeric not null,
+    cache_read_tokens numeric not null,
+    cache_write_tokens numeric not null,
+    primary key (scope, hours, start_at, account_id, actor_id, model, operation)
+) with (fillfactor = 80);
+create index credit_usage_rollup_account
+    on ducto.credit_usage_rollup (account_id, scope, hours, start_at);
+create index credit_usage_rollup_actor
+    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 168;
+comment on table ducto.credit_usage_rollup is
+    'Sums of usage, less refunds: one row per span of time and payer, actor, model, operation, or '
+    'those of them that the scope keeps apart. Empty text: none, or not kept apart.';
+comment on column ducto.credit_usage_rollup.scope is
+    'detail: all four are kept apart; user: payer and actor; model: model and operation.';
+comment on column ducto.credit_usage_rollup.hours is
+    'The length of the span: 1, 6, 24 or 168. Spans begin at midnight UTC, weeks on Monday.';
+comment on column ducto.credit_usage_rollup.spent is
+    'What left balances, less refunds. Wider than other money: it is a sum over many accounts.';
+
+create table ducto.credit_usage_watermarks (
+    account_id text primary key,
+    rolled_id bigint not null
+) with (fillfactor = 70);
+comment on table ducto.credit_usage_watermarks is
+    'The last entry of each account that is in the rollup. An account''s entries commit in the '
+    'order of their ids, so everything up to it is, and nothing above it.';
+
+create table ducto.credit_usage_places (
+    hour_at timestamptz not null,
+    block bigint not null,
+    primary key (hour_at, block)
+);
+comment on table ducto.credit_usage_places is
+    'Where in the ledger the usage of an hour is: the blocks of 4096 ids that hold any of it. What '
+    'an index on the time would say, at no cost to a charge.';
+
+create table ducto.credit_usage_state (
+    one boolean primary key default true check (one),
+    settled_id bigint not null default 0,
+    scanned_id bigint not null default 0,
+    mark_id bigint not null default 0,
+    mark_writers text[] not null default '{}',
+    first_at timestamptz,
+    last_at timestamptz,
+    rolled_up_at timestamptz
+);
+comment on table ducto.credit_usage_state is
+    'How far the rollup is. Its one row is what rolling up locks.';
+comment on column ducto.credit_usage_state.settled_id is
+    'Every entry up to this id, that is there or can still commit, is in the rollup.';
+comment on column ducto.credit_usage_state.scanned_id is
+    'The highest id that was looked at: entries between the two may be in the rollup or not.';
+comment on column ducto.credit_usage_state.mark_id is
+    'What settled_id becomes once none of mark_writers, which may still commit ids below it, runs.';
+comment on column ducto.credit_usage_state.first_at is
+    'The earliest usage in the rollup; last_at: the latest.';
+insert into ducto.credit_usage_state default values;
+
+alter table ducto.credit_usage_rollup enable row level security;
+alter table ducto.credit_usage_watermarks enable row level security;
+alter table ducto.credit_usage_places enable row level security;
+alter table ducto.credit_usage_state enable row level security;

@@ -231,7 +231,9 @@ def test_money_is_exact_and_instants_know_their_zone(db: Connection) -> None:
             c.data_type in ('real', 'double precision', 'money', 'timestamp without time zone',
                 'character varying', 'character', 'json')
             or c.data_type = 'numeric' and c.column_name not like '%\\_tokens' and
-                (c.numeric_precision, c.numeric_scale) is distinct from (38, 12)
+                (c.numeric_precision, c.numeric_scale) is distinct from
+                    -- Sums over accounts need more room than what they sum.
+                    (case c.table_name when 'credit_usage_rollup' then 60 else 38 end, 12)
         )
         """,
     )

@@ -8,10 +8,25 @@ import click
 
 from ducto_pg.cli.common import connect, json_option
 from ducto_pg.cli.output import fields, print_json
-from ducto_pg.install.migrate import MigrationReport, Status, build_script
+from ducto_pg.install.migrate import RETRIES, Choices, MigrationReport, Status, build_script
 from ducto_pg.install.migrate import migrate as run_migrate
 from ducto_pg.install.migrate import status as read_status
-from ducto_pg.install.script import EVALUATORS, Evaluator
+from ducto_pg.install.script import EVALUATORS, LEVELS, LOCK_TIMEOUT_MS, Evaluator, Level
+
+
+class Grant(click.ParamType[tuple[str, Level]]):
+    """ROLE=LEVEL, the role's name as it is: what is behind the last equals sign is the level."""
+
+    name = "ROLE=LEVEL"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Level]:
+        """Role and level; a command line that names another level makes no sense."""
+        role, _, level = str(value).rpartition("=")
+        if not role or level not in LEVELS:
+            self.fail(f"{value} is not ROLE=LEVEL with one of {', '.join(LEVELS)}", param, ctx)
+        return role, LEVELS[LEVELS.index(level)]
 
 
 @click.command()
@@ -19,19 +34,91 @@ from ducto_pg.install.script import EVALUATORS, Evaluator
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @click.option("--sql", is_flag=True, help="Print the whole installation as one SQL script.")
 @click.option(
+    "--no-transaction",
+    is_flag=True,
+    help="With --sql: one statement, for tools that bring their own transaction.",
+)
+@click.option(
     "--evaluator",
     type=click.Choice(EVALUATORS),
     default="auto",
-    help="Where prices are computed; auto takes PL/Python where it can be had.",
+    help="Where prices are computed; auto keeps the installed one, at first PL/Python if possible.",
+)
+@click.option(
+    "--role-prefix",
+    metavar="PREFIX",
+    help="Call the roles PREFIXowner, PREFIXreader, ... instead of ducto_owner, ...; remembered.",
+)
+@click.option(
+    "--roles/--no-roles",
+    default=None,
+    help="Whether to create roles that are missing; remembered, at first yes.",
+)
+@click.option(
+    "--grant",
+    "grants",
+    multiple=True,
+    type=Grant(),
+    help="Give a role what readers, services or admins may; remembered. May be repeated.",
+)
+@click.option(
+    "--revoke",
+    "revokes",
+    multiple=True,
+    metavar="ROLE",
+    help="Take back what --grant gave. May be repeated.",
+)
+@click.option(
+    "--lock-timeout",
+    "lock_timeout_ms",
+    type=click.IntRange(1, 600_000),
+    default=LOCK_TIMEOUT_MS,
+    show_default=True,
+    metavar="MS",
+    help="Milliseconds to wait for a lock, while charges may queue behind.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 1000),
+    default=RETRIES,
+    show_default=True,
+    help="How often to try again when a lock could not be had.",
 )
 @json_option
-def migrate(dsn: str | None, dry_run: bool, sql: bool, evaluator: Evaluator, as_json: bool) -> None:
+def migrate(
+    dsn: str | None,
+    dry_run: bool,
+    sql: bool,
+    no_transaction: bool,
+    evaluator: Evaluator,
+    role_prefix: str | None,
+    roles: bool | None,
+    grants: tuple[tuple[str, Level], ...],
+    revokes: tuple[str, ...],
+    lock_timeout_ms: int,
+    retries: int,
+    as_json: bool,
+) -> None:
     """Install ducto-pg into the database DSN, or upgrade it, in one transaction."""
+    if no_transaction and not sql:
+        raise click.UsageError("--no-transaction goes with --sql")
     if sql:
-        click.echo(build_script(evaluator), nl=False)
+        choices = Choices(evaluator, role_prefix, roles, dict(grants), revokes, lock_timeout_ms)
+        click.echo(build_script(choices, transaction=not no_transaction), nl=False)
         return
     with connect(dsn) as connection:
-        report = run_migrate(connection, evaluator=evaluator, dry_run=dry_run)
+        report = run_migrate(
+            connection,
+            evaluator=evaluator,
+            role_prefix=role_prefix,
+            create_roles=roles,
+            grants=dict(grants),
+            revokes=revokes,
+            lock_timeout_ms=lock_timeout_ms,
+            retries=retries,
+            on_retry=lambda reason: click.echo(f"waiting: {reason}", err=True),
+            dry_run=dry_run,
+        )
     if as_json:
         print_json(asdict(report))
     else:
@@ -72,6 +159,7 @@ def _print_status(found: Status) -> None:
         ("this package", found.package_version),
         ("evaluator", found.evaluator or f"none; `ducto migrate` would use {found.next_evaluator}"),
         ("PostgreSQL", found.server_version),
+        ("owner", found.owner or "none"),
         ("applied", ", ".join(found.applied) or "none"),
         ("pending", ", ".join(found.pending) or "none"),
     ]
@@ -80,5 +168,7 @@ def _print_status(found: Status) -> None:
     if found.unknown:
         pairs.append(("unknown here", ", ".join(found.unknown)))
     fields(pairs)
+    for warning in found.warnings:
+        click.echo(f"\nWarning: {warning}.")
     if not found.up_to_date:
         click.echo("\nRun `ducto migrate` to bring this database up to date.")

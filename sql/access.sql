@@ -2,15 +2,10 @@
 -- Everything belongs to ducto_owner, which is no superuser and cannot log in; a role that is given
 -- ducto_reader, ducto_service or ducto_admin calls the API and never touches a table.
 
-drop table if exists pg_temp.ducto_access;
-create temporary table ducto_access (
-    -- The least role that may call it: admin may what service may, service what reader may.
-    -- For `self` it is a signed-in user, for the own account only.
-    role text not null,
-    routine text not null unique
-) on commit drop;
-
-insert into pg_temp.ducto_access (role, routine) values
+delete from ducto.api_access;
+-- The least role that may call it: admin may what service may, service what reader may.
+-- For `self` it is a signed-in user, for the own account only.
+insert into ducto.api_access (role, routine) values
     -- Reads and analytics.
     ('reader', 'public.ducto_version'),
     ('reader', 'public.ducto_get_balance'),
@@ -64,105 +59,16 @@ begin
         from pg_catalog.pg_proc as p
         where p.pronamespace = 'public'::regnamespace
             and p.proname like 'ducto\_%'
+            and pg_get_userbyid(p.proowner) = current_user
             and not exists (
                 select
-                from pg_temp.ducto_access as a
+                from ducto.api_access as a
                 where a.routine = 'public.' || p.proname
             )
     loop
         raise exception '% is on no access list', v_routine
             using hint = 'Say in sql/access.sql which role may call it.';
     end loop;
-end
-$$;
-
--- Roles belong to the whole cluster: another database's migration may be creating them right now.
-do $$
-declare
-    v_role text;
-begin
-    foreach v_role in array array['ducto_owner', 'ducto_reader', 'ducto_service', 'ducto_admin']
-    loop
-        continue when exists (select from pg_catalog.pg_roles as r where r.rolname = v_role);
-        begin
-            execute format('create role %I nologin', v_role);
-        exception
-            when duplicate_object or unique_violation then
-                null;
-            when insufficient_privilege then
-                set local client_min_messages = notice;
-                raise notice 'ducto: the role % was not created, because % may not create roles',
-                    v_role, current_user;
-                set local client_min_messages = warning;
-        end;
-    end loop;
-end
-$$;
-
--- Hand everything to ducto_owner. Where the installing role may not, it stays the owner itself.
-do $$
-declare
-    v_object record;
-    v_superuser constant boolean :=
-        (select r.rolsuper from pg_catalog.pg_roles as r where r.rolname = current_user);
-begin
-    if not exists (select from pg_catalog.pg_roles as r where r.rolname = 'ducto_owner') then
-        return;
-    end if;
-    if not v_superuser then
-        if not pg_has_role('ducto_owner', 'usage') then
-            execute format('grant ducto_owner to %I', current_user);
-        end if;
-        -- Whoever is given an object must be allowed to create it there.
-        grant create on schema ducto, public to ducto_owner;
-    end if;
-    for v_object in
-        select
-            case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,
-            c.oid::regclass::text as name
-        from pg_catalog.pg_class as c
-        where c.relnamespace = 'ducto'::regnamespace
-            and c.relkind in ('r', 'p', 'v', 'S')
-            and c.relowner <> 'ducto_owner'::regrole
-            and not exists (
-                -- A sequence of a column goes with its table.
-                select
-                from pg_catalog.pg_depend as d
-                where d.classid = 'pg_catalog.pg_class'::regclass
-                    and d.objid = c.oid
-                    and d.deptype in ('a', 'i')
-            )
-        union all
-        select 'routine', p.oid::regprocedure::text
-        from pg_catalog.pg_proc as p
-        where p.proowner <> 'ducto_owner'::regrole
-            and (
-                p.pronamespace = 'ducto'::regnamespace
-                or p.pronamespace = 'public'::regnamespace and p.proname like 'ducto\_%'
-            )
-        union all
-        select 'type', t.oid::regtype::text
-        from pg_catalog.pg_type as t
-        left join pg_catalog.pg_class as c on c.oid = t.typrelid
-        where t.typnamespace = 'ducto'::regnamespace
-            and t.typowner <> 'ducto_owner'::regrole
-            and (t.typtype in ('d', 'e') or c.relkind = 'c')
-        union all
-        select 'schema', n.nspname
-        from pg_catalog.pg_namespace as n
-        where n.nspname = 'ducto'
-            and n.nspowner <> 'ducto_owner'::regrole
-    loop
-        execute format('alter %s %s owner to ducto_owner', v_object.kind, v_object.name);
-    end loop;
-    if not v_superuser then
-        revoke create on schema public from ducto_owner;
-    end if;
-exception when insufficient_privilege then
-    set local client_min_messages = notice;
-    raise notice 'ducto: % owns the installation, because it may not give it to ducto_owner',
-        current_user;
-    set local client_min_messages = warning;
 end
 $$;
 
@@ -221,106 +127,95 @@ begin
 end
 $$;
 
--- Routines: take away whatever is not on the list, and grant what is.
+-- Take away what is not on the list, whoever gave it, and grant what is. Nobody but the owner may
+-- use the schema: what cannot be named, nothing of anybody's can come to depend on. Defaults that a
+-- host has set for new objects open nothing either.
 do $$
 declare
     v_change record;
 begin
     for v_change in
-        with allowed (role, grantee) as (
+        with level (name, covers) as (
             values
-                ('reader', 'ducto_reader'), ('reader', 'ducto_service'), ('reader', 'ducto_admin'),
-                ('reader', 'service_role'),
-                ('service', 'ducto_service'), ('service', 'ducto_admin'),
-                ('service', 'service_role'),
-                ('admin', 'ducto_admin'), ('admin', 'service_role'),
-                ('self', 'authenticated')
+                ('reader', array['reader']),
+                ('service', array['reader', 'service']),
+                ('admin', array['reader', 'service', 'admin']),
+                ('self', array['self'])
+        ), caller (name, level) as (
+            select s.value || l.name, l.name
+            from ducto.settings as s
+            cross join level as l
+            where s.key = 'role_prefix' and l.name <> 'self'
+            union all
+            values ('service_role', 'admin'), ('authenticated', 'self')
+            union all
+            select g.role_name, g.level from ducto.role_grants as g
         ), ours as (
             select p.oid, p.proacl, p.proowner, n.nspname || '.' || p.proname as name
             from pg_catalog.pg_proc as p
             join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-            where n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\_%'
+            where n.nspname = 'ducto'
+                or n.nspname = 'public'
+                    and p.proname like 'ducto\_%'
+                    and pg_get_userbyid(p.proowner) = current_user
         ), wanted as (
             select o.oid, r.oid as grantee
             from ours as o
-            join pg_temp.ducto_access as a on a.routine = o.name
-            join allowed as l on l.role = a.role
-            join pg_catalog.pg_roles as r on r.rolname = l.grantee
+            join ducto.api_access as a on a.routine = o.name
+            join level as l on a.role = any (l.covers)
+            join caller as c on c.level = l.name
+            join pg_catalog.pg_roles as r on r.rolname = c.name
+            where r.oid <> o.proowner
         ), actual as (
             select o.oid, x.grantee
             from ours as o
             cross join lateral aclexplode(coalesce(o.proacl, acldefault('f', o.proowner))) as x
             where x.grantee <> o.proowner
-        )
-        select 'revoke all on routine %s from %s cascade' as command, c.oid, c.grantee
-        from (select * from actual except select * from wanted) as c
-        union all
-        select 'grant execute on routine %s to %s', c.oid, c.grantee
-        from (select * from wanted except select * from actual) as c
-        order by 2, 3
-    loop
-        execute format(
-            v_change.command,
-            v_change.oid::regprocedure,
-            case v_change.grantee when 0 then 'public' else v_change.grantee::regrole::text end
-        );
-    end loop;
-end
-$$;
-
--- Tables, views and the schema: the views may be read, nothing else touched.
-do $$
-declare
-    v_change record;
-    v_role text;
-begin
-    for v_change in
-        select c.oid::regclass::text as name, x.grantee
-        from pg_catalog.pg_class as c
-        cross join lateral aclexplode(c.relacl) as x
-        where c.relnamespace = 'ducto'::regnamespace
-            and c.relkind in ('r', 'p', 'v', 'S')
-            and x.grantee <> c.relowner
-        group by c.oid, x.grantee
-        having c.relkind <> 'v' or array_agg(x.privilege_type) <> array['SELECT']
-            or coalesce(x.grantee::regrole::text, '') not in (
-                'ducto_reader', 'ducto_service', 'ducto_admin', 'service_role'
-            )
-    loop
-        execute format(
-            'revoke all on %s from %s cascade',
-            v_change.name,
-            case v_change.grantee when 0 then 'public' else v_change.grantee::regrole::text end
-        );
-    end loop;
-    for v_change in
-        select x.grantee
-        from pg_catalog.pg_namespace as n
-        cross join lateral aclexplode(n.nspacl) as x
-        where n.nspname = 'ducto'
-            and x.grantee <> n.nspowner
-            and (x.grantee = 0 or x.grantee::regrole::text not in (
-                'ducto_reader', 'ducto_service', 'ducto_admin', 'service_role'
-            ))
-    loop
-        execute format(
-            'revoke all on schema ducto from %s cascade',
-            case v_change.grantee when 0 then 'public' else v_change.grantee::regrole::text end
-        );
-    end loop;
-    for v_role in
-        select r.rolname
-        from pg_catalog.pg_roles as r
-        where r.rolname in ('ducto_reader', 'ducto_service', 'ducto_admin', 'service_role')
-    loop
-        execute format('grant usage on schema ducto to %I', v_role);
-        for v_change in
-            select c.oid::regclass::text as name
+        ), unwanted (class, object, grantee) as (
+            select 'routine', c.oid::regprocedure::text, c.grantee
+            from (select * from actual except select * from wanted) as c
+            union
+            select
+                case c.relkind when 'S' then 'sequence' else 'table' end,
+                c.oid::regclass::text,
+                x.grantee
             from pg_catalog.pg_class as c
-            where c.relnamespace = 'ducto'::regnamespace and c.relkind = 'v'
-        loop
-            execute format('grant select on %s to %I', v_change.name, v_role);
-        end loop;
+            left join pg_catalog.pg_attribute as a on a.attrelid = c.oid
+            cross join lateral aclexplode(c.relacl || a.attacl) as x
+            where c.relnamespace = 'ducto'::regnamespace
+                and c.relkind in ('r', 'p', 'v', 'S')
+                and x.grantee <> c.relowner
+            union
+            select 'type', t.oid::regtype::text, x.grantee
+            from pg_catalog.pg_type as t
+            left join pg_catalog.pg_class as c on c.oid = t.typrelid
+            cross join lateral aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) as x
+            where t.typnamespace = 'ducto'::regnamespace
+                and (t.typtype in ('d', 'e') or c.relkind = 'c')
+                and x.grantee <> t.typowner
+            union
+            select 'schema', n.nspname::text, x.grantee
+            from pg_catalog.pg_namespace as n
+            cross join lateral aclexplode(n.nspacl) as x
+            where n.nspname = 'ducto' and x.grantee <> n.nspowner
+        )
+        select
+            format(
+                'revoke all on %s %s from %s cascade',
+                u.class,
+                u.object,
+                case u.grantee when 0 then 'public' else u.grantee::regrole::text end
+            ) as command,
+            1 as step
+        from unwanted as u
+        union all
+        select
+            format('grant execute on routine %s to %s', c.oid::regprocedure, c.grantee::regrole),
+            2
+        from (select * from wanted except select * from actual) as c
+        order by 2, 1
+    loop
+        execute v_change.command;
     end loop;
 end
 $$;

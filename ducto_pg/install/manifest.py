@@ -40,13 +40,29 @@ class MigrationError(DuctoError):
 
 
 @dataclass(frozen=True)
+class Guarded:
+    """A statement that locks a table others use: run only where what it declares differs.
+
+    ``text`` begins on the line it has in its file; ``table`` is None for a view.
+    """
+
+    name: str
+    table: str | None
+    text: str
+
+
+@dataclass(frozen=True)
 class SqlFile:
-    """One file of the SQL tree; ``path`` is relative to the tree and begins with ``sql/``."""
+    """One file of the SQL tree; ``path`` is relative to the tree and begins with ``sql/``.
+
+    ``text`` is what may run every time; ``guarded`` are its views and triggers, which may not.
+    """
 
     path: str
     text: str
     routines: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    guarded: tuple[Guarded, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,8 +192,39 @@ def _read(root: Path, path: Path) -> SqlFile:
     name = "sql/" + path.relative_to(root).as_posix()
     text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
     text = BUNDLE.sub(lambda match: _bundle(name, match[1]), text)
-    statements = _parse(name, text)
-    return SqlFile(name, text, tuple(_routines(statements)), tuple(_views(statements)))
+    raw = _parse(name, text)
+    statements = [statement.stmt for statement in raw]
+    routines, views = tuple(_routines(statements)), tuple(_views(statements))
+    if name.startswith("sql/migrations/"):
+        return SqlFile(name, text)
+    if views:
+        if len(views) > 1 or routines:
+            raise MigrationError(f"{name} declares more than one view and its comment")
+        return SqlFile(name, "", (), views, (Guarded(views[0], None, text),))
+    plain, guarded = _without_triggers(text, raw)
+    return SqlFile(name, plain, routines, views, guarded)
+
+
+def _without_triggers(text: str, raw: list[Any]) -> tuple[str, tuple[Guarded, ...]]:
+    """The text with blank lines where triggers were, so that each line keeps its number."""
+    guarded = []
+    for statement in raw:
+        if not isinstance(statement.stmt, ast.CreateTrigStmt):
+            continue
+        # A statement's place begins behind the one before it, comments and all.
+        start = statement.stmt_location or 0
+        end = start + statement.stmt_len if statement.stmt_len else len(text)
+        body = text[start:end]
+        table: Any = statement.stmt.relation
+        guarded.append(
+            Guarded(
+                str(statement.stmt.trigname),
+                f"{table.schemaname}.{table.relname}",
+                "\n" * text.count("\n", 0, start) + body,
+            )
+        )
+        text = text[:start] + "".join(c if c == "\n" else " " for c in body) + text[end:]
+    return text, tuple(guarded)
 
 
 def _bundle(path: str, name: str) -> str:
@@ -192,7 +239,7 @@ def _bundle(path: str, name: str) -> str:
 def _parse(path: str, text: str) -> list[Any]:
     # The wrapper's placeholder stands where an identifier does.
     try:
-        return [raw.stmt for raw in pglast.parse_sql(text.replace(EVALUATOR, "evaluator"))]
+        return list(pglast.parse_sql(text.replace(EVALUATOR, "evaluator")))
     except pglast.parser.ParseError as error:
         message, *position = error.args
         line = line_of(text, position[0]) if position else 1

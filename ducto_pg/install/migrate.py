@@ -1,8 +1,9 @@
 """Install ducto-pg into a database, or upgrade it.
 
 Guarantees: one transaction, so that a failed or killed run leaves the database as it was; running
-it again changes nothing; any number of runs at once take their turn on an advisory lock; a
-migration that was edited after it had been applied is refused; an error names the file and line.
+it again changes nothing; any number of runs at once take their turn; where a lock cannot be had at
+once it is tried again later, so that charges never queue behind it for long; a migration that was
+edited after it had been applied is refused; an error names the file and line.
 
     from ducto_pg.install.migrate import migrate, status
 
@@ -12,7 +13,10 @@ migration that was edited after it had been applied is refused; an error names t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +26,18 @@ import psycopg
 from ducto_pg import __version__
 from ducto_pg.install.manifest import Manifest, MigrationError, line_of, load_manifest
 from ducto_pg.install.script import (
+    LOCK_TIMEOUT_MS,
     SETTINGS,
+    Choices,
     Evaluator,
+    Level,
     Section,
     build_sections,
     join_sections,
 )
 
 __all__ = [
+    "Choices",
     "MigrationError",
     "MigrationReport",
     "Status",
@@ -40,6 +48,18 @@ __all__ = [
 
 Connection = psycopg.Connection[Any]
 NOTICE = "ducto: "
+RETRIES = 10
+# The first pause; each one is half as long again as the one before.
+PAUSE_SECONDS = 0.5
+PAUSE_MAX_SECONDS = 8.0
+PUBLIC_MAY_CREATE = (
+    "PUBLIC may create objects in the schema public, so that anybody who can log in can put a "
+    "function of the same name beside one of ducto-pg's: revoke create on schema public from public"
+)
+
+
+class Blocked(MigrationError):
+    """A lock could not be had in time."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,8 @@ class Status:
 
     ``version`` and ``evaluator`` are None where nothing is installed. ``pending`` are migrations
     not applied yet, ``edited`` those whose file no longer is the one that was applied, ``unknown``
-    those of a newer release. ``next_evaluator`` is what ``ducto migrate`` would choose.
+    those of a newer release. ``next_evaluator`` is what ``ducto migrate`` would choose. ``owner``
+    is the role it runs as, ``warnings`` are sentences about what is unsafe in this database.
     """
 
     version: str | None
@@ -60,6 +81,9 @@ class Status:
     edited: tuple[str, ...]
     unknown: tuple[str, ...]
     server_version: str
+    owner: str | None = None
+    role_prefix: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def up_to_date(self) -> bool:
@@ -85,28 +109,64 @@ class MigrationReport:
     dry_run: bool
 
 
-def build_script(evaluator: Evaluator = "auto", *, manifest: Manifest | None = None) -> str:
-    """One SQL file that installs or upgrades, for psql or any other migrator."""
-    return join_sections(build_sections(manifest or load_manifest(), evaluator))
+def build_script(
+    choices: Choices | None = None,
+    *,
+    transaction: bool = True,
+    manifest: Manifest | None = None,
+) -> str:
+    """One SQL file that installs or upgrades, for psql or any other migrator.
+
+    Without ``transaction`` it is a single statement, for tools that bring their own transaction.
+    """
+    sections = build_sections(manifest or load_manifest(), choices)
+    return join_sections(sections, transaction=transaction)
 
 
 def migrate(
     conninfo_or_connection: str | Connection,
     *,
     evaluator: Evaluator = "auto",
+    role_prefix: str | None = None,
+    create_roles: bool | None = None,
+    grants: Mapping[str, Level] | None = None,
+    revokes: tuple[str, ...] = (),
+    lock_timeout_ms: int = LOCK_TIMEOUT_MS,
+    retries: int = RETRIES,
+    on_retry: Callable[[str], None] | None = None,
     dry_run: bool = False,
     manifest: Manifest | None = None,
 ) -> MigrationReport:
     """Install or upgrade, in one transaction; raises MigrationError, having changed nothing.
 
-    On a connection that is in a transaction already, it becomes part of that transaction.
+    On a connection that is in a transaction already, it becomes part of that transaction. A lock
+    that cannot be had within ``lock_timeout_ms`` is tried again so many times, after longer and
+    longer pauses; ``on_retry`` is told each time who is in the way. What the other arguments
+    leave out stays as it was chosen before (``Choices``).
     """
+    choices = Choices(
+        evaluator, role_prefix, create_roles, dict(grants or {}), revokes, lock_timeout_ms
+    )
     manifest = manifest or load_manifest()
-    sections = build_sections(manifest, evaluator)
+    sections = build_sections(manifest, choices)
     with _connection(conninfo_or_connection) as connection:
         if dry_run:
             return _plan(connection, manifest, evaluator)
-        return _apply(connection, manifest, sections)
+        for retry in range(retries + 1):
+            try:
+                return _apply(connection, manifest, sections)
+            except Blocked as error:
+                reason = _who_blocks(connection, str(error), lock_timeout_ms)
+                if retry == retries:
+                    raise MigrationError(
+                        f"gave up after {retries + 1} attempts, having changed nothing: {reason}"
+                    ) from error
+                pause = min(PAUSE_SECONDS * 1.5**retry, PAUSE_MAX_SECONDS)
+                pause *= random.uniform(0.75, 1.25)
+                if on_retry is not None:
+                    on_retry(f"{reason}; trying again in {pause:.1f} s")
+                time.sleep(pause)
+        raise MigrationError("the number of retries is 0 or more")
 
 
 def status(conninfo_or_connection: str | Connection, *, manifest: Manifest | None = None) -> Status:
@@ -161,6 +221,7 @@ def _apply(
             for section in sections:
                 _run(connection, section)
             applied, evaluator = _outcome(connection)
+            warnings = _warnings(connection)
     finally:
         connection.remove_notice_handler(collect)
     return MigrationReport(
@@ -168,7 +229,7 @@ def _apply(
         evaluator=evaluator,
         applied=applied,
         routines=_count_routines(manifest, evaluator),
-        notes=tuple(notes),
+        notes=(*notes, *warnings),
         dry_run=False,
     )
 
@@ -204,6 +265,8 @@ def _run(connection: Connection, section: Section) -> None:
         # Without parameters the text is sent as it is, however many statements it holds.
         with psycopg.ClientCursor(connection) as cursor:
             cursor.execute(section.text.encode(connection.info.encoding))
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        raise Blocked(section.title) from error
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -216,6 +279,11 @@ def _explain(section: Section, error: psycopg.Error) -> str:
     message = diagnostic.message_primary or str(error).strip()
     if diagnostic.message_hint and diagnostic.sqlstate == "P0001":
         message = f"{message}. {diagnostic.message_hint}"
+    if isinstance(error, psycopg.errors.DependentObjectsStillExist):
+        message = (
+            f"{message}: {diagnostic.message_detail}. Drop or change what depends on it, then "
+            "migrate again"
+        )
     if isinstance(error, psycopg.errors.InvalidFunctionDefinition):
         message = f"{message}; drop the old signature in sql/retired.sql"
     place = _place(section, diagnostic)
@@ -250,24 +318,76 @@ def _outcome(connection: Connection) -> tuple[tuple[str, ...], str]:
     return applied, row[0] if row else "portable"
 
 
+def _who_blocks(connection: Connection, step: str, lock_timeout_ms: int) -> str:
+    """The oldest sessions that hold what the step needed, as far as this role may see them."""
+    with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+        cursor.execute(BLOCKERS, (lock_timeout_ms,))
+        sessions = [_session(*row) for row in cursor]
+    who = "; ".join(sessions) if sessions else "a session that has gone meanwhile"
+    return f"{step} needs a lock that another session holds: {who}"
+
+
+BLOCKERS = """
+    select l.pid, a.application_name, a.usename::text, a.state,
+        extract(epoch from clock_timestamp() - a.xact_start)::float8,
+        extract(epoch from clock_timestamp() - a.query_start)::float8
+    from pg_catalog.pg_locks as l
+    join pg_catalog.pg_database as d on d.oid = l.database and d.datname = current_database()
+    join pg_catalog.pg_class as c on c.oid = l.relation
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace and n.nspname = 'ducto'
+    left join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+    where l.granted
+        and l.pid <> pg_backend_pid()
+        and (a.xact_start is null or a.xact_start < clock_timestamp() - %s * interval '1 ms')
+    group by 1, 2, 3, 4, 5, 6, a.xact_start
+    order by a.xact_start nulls last
+    limit 3
+"""
+
+
+def _session(
+    pid: int,
+    application: str | None,
+    user: str | None,
+    state: str | None,
+    transaction_seconds: float | None,
+    query_seconds: float | None,
+) -> str:
+    facts = [application or "no application name"]
+    facts += [f"role {user}"] if user else []
+    facts += [state] if state else []
+    if transaction_seconds is not None:
+        facts.append(f"transaction open for {transaction_seconds:.0f} s")
+    if query_seconds is not None:
+        facts.append(f"last query begun {query_seconds:.0f} s ago")
+    return f"pid {pid} ({', '.join(facts)})"
+
+
+def _warnings(connection: Connection) -> tuple[str, ...]:
+    with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+        cursor.execute(
+            "select exists (select from pg_catalog.pg_namespace as n"
+            " cross join lateral aclexplode(n.nspacl) as x"
+            " where n.nspname = 'public' and x.grantee = 0 and x.privilege_type = 'CREATE')"
+        )
+        return (PUBLIC_MAY_CREATE,) if _first(cursor.fetchone()) else ()
+
+
 def _count_routines(manifest: Manifest, evaluator: str) -> int:
     return len(manifest.signatures(plpython=evaluator == "plpython"))
 
 
 def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) -> Status:
     with connection.transaction(), connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
-        cursor.execute("select to_regclass('ducto.migrations') is not null")
-        installed = _first(cursor.fetchone())
-        recorded: dict[int, tuple[str, str]] = {}
-        settings: dict[str, str] = {}
-        if installed:
-            cursor.execute("select m.version, m.name, m.sha256 from ducto.migrations as m")
-            recorded = {version: (name, sha256) for version, name, sha256 in cursor}
-            cursor.execute("select s.key, s.value from ducto.settings as s")
-            settings = dict(cursor.fetchall())
+        cursor.execute("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+        recorded, settings = _recorded(cursor)
         next_evaluator = _next_evaluator(cursor, manifest, evaluator, settings)
-        cursor.execute("select split_part(current_setting('server_version'), ' ', 1)")
-        server_version = _first(cursor.fetchone())
+        cursor.execute(
+            "select split_part(current_setting('server_version'), ' ', 1), (select"
+            " pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ducto')"
+        )
+        server_version, owner = cursor.fetchone() or ("", None)
+        warnings = _warnings(connection)
     known = {migration.version: migration for migration in manifest.migrations}
     return Status(
         version=settings.get("version"),
@@ -287,7 +407,36 @@ def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) ->
             f"{number:04}_{recorded[number][0]}" for number in sorted(recorded.keys() - known)
         ),
         server_version=server_version,
+        owner=owner,
+        role_prefix=settings.get("role_prefix"),
+        warnings=warnings,
     )
+
+
+def _recorded(
+    cursor: psycopg.Cursor[Any],
+) -> tuple[dict[int, tuple[str, str]], dict[str, str]]:
+    """Migrations and settings of the database, read as its owner or through the API."""
+    cursor.execute(
+        "select pg_has_role(n.nspowner, 'usage'), exists (select from pg_class as c"
+        " where c.relnamespace = n.oid and c.relname = 'settings')"
+        " from pg_namespace as n where n.nspname = 'ducto'"
+    )
+    owner, installed = cursor.fetchone() or (False, False)
+    if not installed:
+        return {}, {}
+    if owner:
+        cursor.execute("select m.version, m.name, m.sha256 from ducto.migrations as m")
+        recorded = {version: (name, sha256) for version, name, sha256 in cursor}
+        cursor.execute("select s.key, s.value from ducto.settings as s")
+        return recorded, dict(cursor.fetchall())
+    cursor.execute("select public.ducto_version()")
+    facts = _first(cursor.fetchone())
+    facts = json.loads(facts) if isinstance(facts, str) else facts
+    recorded = {
+        int(entry["version"]): (entry["name"], entry["sha256"]) for entry in facts["migrations"]
+    }
+    return recorded, {key: facts[key] for key in ("version", "evaluator")}
 
 
 def _next_evaluator(
@@ -297,17 +446,18 @@ def _next_evaluator(
     settings: dict[str, str],
 ) -> str:
     """What the script's own choice would be, without trying to create the language."""
-    requested: str = evaluator
-    if requested == "auto":
-        requested = settings.get("evaluator_requested", "auto")
+    installed = settings.get("evaluator")
+    requested: str = installed or "plpython" if evaluator == "auto" else evaluator
     if requested == "portable" or not manifest.plpython:
         return "portable"
+    if evaluator == "auto" and installed == "plpython":
+        return "plpython"
     cursor.execute(
         "select exists (select from pg_catalog.pg_available_extensions"
         " where name = 'plpython3u') and (select rolsuper from pg_catalog.pg_roles"
         " where rolname = current_user)"
     )
     available = _first(cursor.fetchone())
-    if requested == "plpython" and not available:
+    if evaluator == "plpython" and not available:
         raise MigrationError("PL/Python cannot be used in this database: use the portable one")
     return "plpython" if available else "portable"

@@ -1,27 +1,34 @@
 """The installation as one deterministic SQL script.
 
-Guarantees: the same tree and the same choice of evaluator give the same text, byte for byte; run
-inside one transaction it installs or upgrades everything or changes nothing; run again it changes
-nothing; any number of runs at once take their turn. Every decision that depends on the database
-(what is applied, whether PL/Python can be had, which roles may be created) is taken by the script
-itself, so that psql or any other migrator gets the same installation as ``ducto migrate``.
+Guarantees: the same tree and the same choices give the same text, byte for byte; run inside one
+transaction it installs or upgrades everything or changes nothing; run again it changes nothing;
+any number of runs at once take their turn. Every decision that depends on the database (what is
+applied, whether PL/Python can be had, which roles may be created, who owns it) is taken by the
+script itself, so that psql or any other migrator gets the same installation as ``ducto migrate``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from ducto_pg import __version__
-from ducto_pg.install.manifest import Manifest, MigrationError, SqlFile
+from ducto_pg.install import blocks
+from ducto_pg.install.manifest import Guarded, Manifest, MigrationError, SqlFile
 
 Evaluator = Literal["auto", "plpython", "portable"]
-EVALUATORS: tuple[Evaluator, ...] = ("auto", "plpython", "portable")
+EVALUATORS: tuple[Evaluator, ...] = get_args(Evaluator)
+Level = Literal["reader", "service", "admin"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
-# Any number will do, as long as it never changes: it is what runs of every release queue on.
-LOCK = 4_785_300_192_668_115
 MINIMUM_SERVER = 150000
+LOCK_TIMEOUT_MS = 300
+# How long a run waits for another one to end; it holds nothing meanwhile.
+TURN_SECONDS = 120
+ROLE_PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
 # Settings the script changes for its own transaction.
 SETTINGS = (
     "search_path",
@@ -30,7 +37,45 @@ SETTINGS = (
     "statement_timeout",
     "standard_conforming_strings",
     "row_security",
+    "lock_timeout",
+    "role",
 )
+TRIGGER = ("pg_catalog.pg_trigger", "pg_get_triggerdef(o.oid) || ' ' || o.tgenabled::text")
+VIEW = ("pg_catalog.pg_class", "pg_get_viewdef(o.oid)")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What an installer decides; None leaves it as it was decided before.
+
+    ``grants`` give roles access where the group roles cannot be created; ``revokes`` take it away.
+    The evaluator ``auto`` keeps the installed one; at first PL/Python where it can be had.
+    """
+
+    evaluator: Evaluator = "auto"
+    role_prefix: str | None = None
+    create_roles: bool | None = None
+    grants: Mapping[str, Level] = field(default_factory=dict)
+    revokes: tuple[str, ...] = ()
+    lock_timeout_ms: int = LOCK_TIMEOUT_MS
+
+    def __post_init__(self) -> None:
+        if self.evaluator not in EVALUATORS:
+            raise MigrationError(
+                f"unknown evaluator {self.evaluator!r}: use {', '.join(EVALUATORS)}"
+            )
+        if self.role_prefix is not None and not ROLE_PREFIX.fullmatch(self.role_prefix):
+            raise MigrationError(
+                f"{self.role_prefix!r} cannot begin the names of roles: use up to 40 lowercase "
+                "letters, digits and underscores, not beginning with pg_"
+            )
+        for role, level in self.grants.items():
+            if level not in LEVELS:
+                raise MigrationError(f"{role}={level}: the access is one of {', '.join(LEVELS)}")
+            if role in self.revokes:
+                raise MigrationError(f"{role} is granted and revoked at once")
+        if not 1 <= self.lock_timeout_ms <= 600_000:
+            raise MigrationError("the lock timeout is 1 to 600000 milliseconds")
 
 
 @dataclass(frozen=True)
@@ -42,54 +87,68 @@ class Section:
     sources: tuple[SqlFile, ...] = ()
 
 
-def build_sections(manifest: Manifest, evaluator: Evaluator = "auto") -> tuple[Section, ...]:
+def build_sections(manifest: Manifest, choices: Choices | None = None) -> tuple[Section, ...]:
     """The script's parts in order, without the transaction around them."""
-    if evaluator not in EVALUATORS:
-        raise MigrationError(f"unknown evaluator {evaluator!r}: use {', '.join(EVALUATORS)}")
-    return tuple(_sections(manifest, evaluator))
+    return tuple(_sections(manifest, choices or Choices()))
 
 
-def join_sections(sections: Iterable[Section]) -> str:
-    """The whole script, in a transaction of its own."""
-    parts = [
-        "-- ducto-pg " + __version__ + ": installs, or upgrades to, this release.\n"
-        "-- Generated by `ducto migrate --sql`; running it again changes nothing.\n\n"
-        "begin isolation level read committed, read write;\n"
-    ]
+def join_sections(sections: Iterable[Section], *, transaction: bool = True) -> str:
+    """The whole script, in a transaction of its own or as one statement."""
+    head = (
+        f"-- ducto-pg {__version__}: installs, or upgrades to, this release.\n"
+        "-- Generated by `ducto migrate --sql`; running it again changes nothing.\n"
+        "-- Where a lock cannot be had in time it fails, having changed nothing: run it again.\n"
+    )
+    if not transaction:
+        return head + "\n" + _one_statement(sections)
+    parts = [head, "begin isolation level read committed, read write;\n"]
     parts += [f"-- {section.title}\n{section.text.rstrip()}\n" for section in sections]
     parts.append("commit;\n")
     return "\n".join(parts)
 
 
-def _sections(manifest: Manifest, evaluator: Evaluator) -> Iterator[Section]:
-    yield Section("preparation", _preparation(manifest))
+def _one_statement(sections: Iterable[Section]) -> str:
+    steps = "".join(
+        f"    -- {section.title}\n    execute {dollar(section.text, 'step')};\n"
+        for section in sections
+    )
+    body = blocks.ONE_STATEMENT.format(settings=_array(SETTINGS), steps=steps)
+    return f"do {dollar(body, 'script')};\n"
+
+
+def _sections(manifest: Manifest, choices: Choices) -> Iterator[Section]:
+    yield from _preparation(manifest, choices)
     for migration in manifest.migrations:
         text = _migration(migration.version, migration.name, migration.sha256, migration.file)
         yield Section(migration.file.path, text, (migration.file,))
     yield Section("error catalogue", _catalogue(manifest))
     if manifest.retired is not None:
-        yield _plain(manifest.retired)
+        yield from _plain(manifest.retired)
     for file in (*manifest.routines, *manifest.views, *manifest.portable):
-        yield _plain(file)
-    yield Section("evaluator", *_evaluator(manifest, evaluator))
+        yield from _plain(file)
+    yield Section("evaluator", *_evaluator(manifest, choices.evaluator))
     if manifest.price_usage is not None:
         yield Section(
             manifest.price_usage.path, _price_usage(manifest.price_usage), (manifest.price_usage,)
         )
     yield Section("clean-up", _clean_up(manifest))
-    yield Section("routine check", CHECK_ROUTINES)
+    yield Section("routine check", _block(blocks.CHECK_ROUTINES))
     if manifest.access is not None:
-        yield _plain(manifest.access)
-    yield Section("completion", _completion())
+        yield Section("choices", _choices(choices))
+        yield from _plain(manifest.access)
+    yield Section("completion", blocks.COMPLETION.format(version=literal(__version__)))
 
 
-def _plain(file: SqlFile) -> Section:
-    return Section(file.path, file.text, (file,))
+def _plain(file: SqlFile) -> Iterator[Section]:
+    if file.text.strip():
+        yield Section(file.path, file.text, (file,))
+    for guarded in file.guarded:
+        yield Section(file.path, _guarded(guarded), (replace(file, text=guarded.text),))
 
 
-def literal(value: str) -> str:
+def literal(value: str | None) -> str:
     """A SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
+    return "null" if value is None else "'" + value.replace("'", "''") + "'"
 
 
 def dollar(text: str, tag: str) -> str:
@@ -110,13 +169,28 @@ def _array(values: Iterable[str]) -> str:
     return f"array[\n        {items}\n    ]::text[]" if items else "'{}'::text[]"
 
 
-def _preparation(manifest: Manifest) -> str:
+def _preparation(manifest: Manifest, choices: Choices) -> Iterator[Section]:
     newest = max((migration.version for migration in manifest.migrations), default=0)
-    return PREPARATION.format(minimum=MINIMUM_SERVER, lock=LOCK, newest=newest, version=__version__)
+    roles = blocks.ROLES.format(
+        role_prefix=literal(choices.role_prefix),
+        create_roles=literal(_on_or_off(choices.create_roles)),
+        objects=blocks.OWNED,
+    )
+    yield Section("settings", blocks.SETTINGS.format(turn_seconds=TURN_SECONDS))
+    yield Section("turn", _block(blocks.TURN.format(minimum=MINIMUM_SERVER)))
+    # From here on locks are held, so that waiting for another makes others wait.
+    timeout = f"set local lock_timeout = '{choices.lock_timeout_ms}ms';\n\n"
+    known = blocks.NEWEST.format(newest=newest, version=__version__)
+    yield Section("release", timeout + _block(known))
+    yield Section("roles", _block(roles))
+
+
+def _on_or_off(value: bool | None) -> str | None:
+    return None if value is None else "on" if value else "off"
 
 
 def _migration(version: int, name: str, sha256: str, file: SqlFile) -> str:
-    body = MIGRATION.format(
+    body = blocks.MIGRATION.format(
         version=version,
         path=file.path,
         sha256=sha256,
@@ -134,265 +208,73 @@ def _catalogue(manifest: Manifest) -> str:
         f"{literal(error.message)}, {literal(error.hint)})"
         for error in manifest.errors
     )
-    return CATALOGUE.format(rows=rows)
+    return blocks.CATALOGUE.format(rows=rows)
+
+
+def _guarded(guarded: Guarded) -> str:
+    if guarded.table is None:
+        name, (catalog, definition) = f"view {guarded.name}", VIEW
+        condition = f"o.oid = to_regclass({literal(guarded.name)})"
+    else:
+        name, (catalog, definition) = f"trigger {guarded.name} on {guarded.table}", TRIGGER
+        condition = (
+            f"o.tgrelid = to_regclass({literal(guarded.table)})"
+            f" and o.tgname = {literal(guarded.name)}"
+        )
+    body = blocks.GUARDED.format(
+        name=literal(name),
+        catalog=catalog,
+        definition=definition,
+        condition=condition,
+        sha256=hashlib.sha256(guarded.text.strip().encode()).hexdigest(),
+        text=dollar(guarded.text, "declaration"),
+    )
+    return _block(body)
 
 
 def _evaluator(manifest: Manifest, evaluator: Evaluator) -> tuple[str, tuple[SqlFile, ...]]:
     if evaluator == "portable":
-        return RECORD_EVALUATOR.format(evaluator="'portable'", requested="'portable'"), ()
+        return blocks.RECORD_EVALUATOR.format(evaluator="'portable'", sha256="null"), ()
     files = manifest.plpython
-    record = RECORD_EVALUATOR.format(evaluator="v_evaluator", requested="v_requested")
-    body = EVALUATOR_CHOICE.format(
+    seam = (manifest.price_usage,) if manifest.price_usage else ()
+    text = "\n".join(file.text for file in (*files, *seam))
+    record = blocks.RECORD_EVALUATOR.format(
+        evaluator="v_evaluator", sha256="case v_evaluator when 'plpython' then v_sha256 end"
+    )
+    body = blocks.EVALUATOR_CHOICE.format(
         requested=literal(evaluator),
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
         creations="".join(f"execute {dollar(file.text, 'plpython')};\n" for file in files),
+        routines=_array(_plpython_only(manifest)),
         record=record,
     )
     return _block(body), files
 
 
+def _plpython_only(manifest: Manifest) -> list[str]:
+    portable = manifest.signatures(plpython=False)
+    return sorted(set(manifest.signatures(plpython=True)) - set(portable))
+
+
 def _price_usage(file: SqlFile) -> str:
-    return _block(PRICE_USAGE.format(text=dollar(file.text, "wrapper")))
+    return _block(blocks.PRICE_USAGE.format(text=dollar(file.text, "wrapper")))
 
 
 def _clean_up(manifest: Manifest) -> str:
-    portable = manifest.signatures(plpython=False)
-    plpython = sorted(set(manifest.signatures(plpython=True)) - set(portable))
-    body = CLEAN_UP.format(
-        routines=_array(portable), plpython=_array(plpython), views=_array(manifest.view_names())
+    body = blocks.CLEAN_UP.format(
+        routines=_array(manifest.signatures(plpython=False)),
+        plpython=_array(_plpython_only(manifest)),
+        views=_array(manifest.view_names()),
     )
     return _block(body)
 
 
-def _completion() -> str:
-    return COMPLETION.format(version=literal(__version__))
-
-
-PREPARATION = """\
-set local search_path = pg_catalog, pg_temp;
-set local check_function_bodies = off;
-set local client_min_messages = warning;
-set local statement_timeout = 0;
-set local standard_conforming_strings = on;
-set local row_security = on;
-
-do $ducto$
-begin
-    if current_setting('server_version_num')::integer < {minimum} then
-        raise exception 'ducto-pg needs PostgreSQL 15 or newer; this server is version %',
-            current_setting('server_version');
-    end if;
-    perform pg_catalog.pg_advisory_xact_lock({lock});
-end
-$ducto$;
-
-create schema if not exists ducto;
-
-create table if not exists ducto.migrations (
-    version integer primary key,
-    name text not null,
-    sha256 text not null,
-    applied_at timestamptz not null default now()
-);
-alter table ducto.migrations enable row level security;
-comment on table ducto.migrations is
-    'The migrations applied to this database, with the sha256 of each file.';
-
-do $ducto$
-declare
-    v_newest integer;
-begin
-    select max(m.version) into v_newest from ducto.migrations as m;
-    if v_newest > {newest} then
-        raise exception 'this database has migration %, which ducto-pg {version} does not know',
-            to_char(v_newest, 'FM0000')
-            using hint = 'A newer release migrated it; upgrade ducto-pg here.';
-    end if;
-end
-$ducto$;
-"""
-
-MIGRATION = """
-declare
-    v_sha256 text;
-begin
-    select m.sha256 into v_sha256 from ducto.migrations as m where m.version = {version};
-    if not found then
-        execute {text};
-        insert into ducto.migrations (version, name, sha256)
-        values ({version}, {name}, '{sha256}');
-    elsif v_sha256 <> '{sha256}' then
-        raise exception '{path} was edited after it had been applied to this database'
-            using hint = 'Restore the file and put the change into a new migration.';
-    end if;
-end
-"""
-
-CATALOGUE = """\
-with wanted (code, name, http_status, message, hint) as (values
-    {rows}
-), stale as (
-    delete from ducto.error_catalogue as c
-    where not exists (select from wanted as w where w.code = c.code)
-)
-insert into ducto.error_catalogue as c (code, name, http_status, message, hint)
-select w.code, w.name, w.http_status, w.message, w.hint
-from wanted as w
-on conflict (code) do update
-set name = excluded.name,
-    http_status = excluded.http_status,
-    message = excluded.message,
-    hint = excluded.hint
-where (c.name, c.http_status, c.message, c.hint)
-    is distinct from (excluded.name, excluded.http_status, excluded.message, excluded.hint);
-"""
-
-# An earlier run's explicit choice holds until another one is made; `auto` takes PL/Python where
-# it can be had. The inner block is undone as a whole when the language is not to be had.
-EVALUATOR_CHOICE = """
-declare
-    v_requested text := {requested};
-    v_evaluator text := 'portable';
-    v_reason text;
-begin
-    if v_requested = 'auto' then
-        select s.value into v_requested
-        from ducto.settings as s
-        where s.key = 'evaluator_requested';
-        v_requested := coalesce(v_requested, 'auto');
-    end if;
-    if v_requested <> 'portable' then
-        begin
-            create extension if not exists plpython3u;
-            {creations}
-            v_evaluator := 'plpython';
-        exception
-            when insufficient_privilege or undefined_file or undefined_object
-                or feature_not_supported then
-            v_reason := sqlerrm;
-            if v_requested = 'plpython' then
-                raise exception 'PL/Python cannot be used in this database: %', v_reason
-                    using hint = 'Install plpython3u, or use the portable evaluator.';
-            end if;
-            set local client_min_messages = notice;
-            raise notice 'ducto: portable evaluator, because PL/Python cannot be used here (%)',
-                v_reason;
-            set local client_min_messages = warning;
-        end;
-    end if;
-{record}
-end
-"""
-
-RECORD_EVALUATOR = """\
-insert into ducto.settings as s (key, value)
-values ('evaluator', {evaluator}), ('evaluator_requested', {requested})
-on conflict (key) do update
-set value = excluded.value
-where s.value <> excluded.value;
-"""
-
-# The seam is first created as its file declares it, with its comment, and then given the body of
-# the chosen evaluator: calling through a wrapper would cost every charge two percent.
-PRICE_USAGE = """
-declare
-    v_evaluator text := (select s.value from ducto.settings as s where s.key = 'evaluator');
-    v_name text := 'ducto.price_' || v_evaluator || '(';
-begin
-    execute replace({text}, '{{{{evaluator}}}}', v_evaluator);
-    execute replace(
-        pg_get_functiondef((v_name || 'integer,text,jsonb)')::regprocedure),
-        v_name,
-        'ducto.price_usage('
-    );
-end
-"""
-
-# Whatever else lies in the schema, or bears an API name, comes from an older release.
-CLEAN_UP = """
-declare
-    v_routines text[] := {routines};
-    v_plpython constant text[] := {plpython};
-    v_views constant text[] := {views};
-    v_kept oid[];
-    v_object record;
-    v_dependent text;
-begin
-    if (select s.value from ducto.settings as s where s.key = 'evaluator') = 'plpython' then
-        v_routines := v_routines || v_plpython;
-    end if;
-    v_kept := array(select r::regprocedure::oid from unnest(v_routines) as r);
-    for v_object in
-        select 'view' as kind, c.oid, 'pg_catalog.pg_class'::regclass as catalog,
-            format('%I.%I', n.nspname, c.relname) as name
-        from pg_catalog.pg_class as c
-        join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-        where n.nspname = 'ducto'
-            and c.relkind = 'v'
-            and format('%s.%s', n.nspname, c.relname) <> all (v_views)
-        union all
-        select 'routine', p.oid, 'pg_catalog.pg_proc'::regclass,
-            p.oid::regprocedure::text
-        from pg_catalog.pg_proc as p
-        join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-        where (n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%')
-            and p.oid <> all (v_kept)
-        order by 1 desc, 4
-    loop
-        continue when exists (
-            select from pg_catalog.pg_depend as d
-            where d.classid = v_object.catalog
-                and d.objid = v_object.oid
-                and d.deptype = 'e'
-        );
-        begin
-            execute format('drop %s %s', v_object.kind, v_object.name);
-        exception when dependent_objects_still_exist then
-            get stacked diagnostics v_dependent = pg_exception_detail;
-            raise exception 'this release has no % %, but something still depends on it: %',
-                v_object.kind, v_object.name, v_dependent
-                using hint = 'Drop or change what depends on it, then migrate again.';
-        end;
-        set local client_min_messages = notice;
-        raise notice 'ducto: dropped % %', v_object.kind, v_object.name;
-        set local client_min_messages = warning;
-    end loop;
-end
-"""
-
-# Bodies are not looked at while routines are created, because they refer to one another; once all
-# of them exist, each language's own validator reads them.
-CHECK_ROUTINES = """\
-set local check_function_bodies = on;
-
-do $ducto$
-declare
-    v_routine record;
-begin
-    for v_routine in
-        select l.lanvalidator::regproc as validator, p.oid, p.oid::regprocedure::text as name
-        from pg_catalog.pg_proc as p
-        join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-        join pg_catalog.pg_language as l on l.oid = p.prolang
-        where (n.nspname = 'ducto' or n.nspname = 'public' and p.proname like 'ducto\\_%')
-            and l.lanvalidator <> 0
-        order by name
-    loop
-        begin
-            execute format('select %s(%s)', v_routine.validator, v_routine.oid);
-        exception when others then
-            raise exception '%: %', v_routine.name, sqlerrm;
-        end;
-    end loop;
-end
-$ducto$;
-"""
-
-COMPLETION = """\
-insert into ducto.settings as s (key, value)
-values ('version', {version})
-on conflict (key) do update
-set value = excluded.value
-where s.value <> excluded.value;
-
-notify pgrst, 'reload schema';
-"""
+def _choices(choices: Choices) -> str:
+    body = blocks.CHOICES.format(
+        role_prefix=literal(choices.role_prefix),
+        create_roles=literal(_on_or_off(choices.create_roles)),
+        granted=_array(choices.grants),
+        levels=_array(choices.grants.values()),
+        revoked=_array(choices.revokes),
+    )
+    return _block(body)

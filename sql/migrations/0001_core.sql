@@ -3,7 +3,6 @@
 -- key is unique per account; every unique constraint leads with account_id, so that an account's
 -- rows can live on one shard; row-level security is on everywhere.
 
-create schema if not exists ducto;
 comment on schema ducto is 'ducto-pg: tables and helpers. Private; the API is public.ducto_*.';
 
 create table ducto.settings (

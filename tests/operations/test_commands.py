@@ -14,7 +14,7 @@ from ducto_pg import __version__
 from ducto_pg.cli.common import read_env_file
 from ducto_pg.cli.main import COMMANDS, cli
 from ducto_pg.install.manifest import load_manifest
-from ducto_pg.install.migrate import build_script
+from ducto_pg.install.migrate import Choices, build_script
 from tests.support.catalog import is_installed
 from tests.support.databases import open_connection
 
@@ -75,9 +75,9 @@ def test_a_dry_run_says_what_it_would_do(empty_dsn: str) -> None:
 
 
 def test_the_script_is_printed_without_a_database() -> None:
-    assert ducto("migrate", "--sql").stdout == build_script("auto")
+    assert ducto("migrate", "--sql").stdout == build_script()
     portable = ducto("migrate", "--sql", "--evaluator", "portable").stdout
-    assert portable == build_script("portable")
+    assert portable == build_script(Choices("portable"))
     assert "plpython3u;" not in portable
 
 

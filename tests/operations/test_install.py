@@ -18,7 +18,7 @@ import pytest
 from ducto_pg import __version__
 from ducto_pg.install.embedded import embedded_binaries, embedded_server
 from ducto_pg.install.manifest import MigrationError, load_manifest, sql_root
-from ducto_pg.install.migrate import build_script, migrate, status
+from ducto_pg.install.migrate import Choices, build_script, migrate, status
 from ducto_pg.install.script import Evaluator
 from tests.conftest import Connect
 from tests.support.catalog import is_installed, snapshot
@@ -190,8 +190,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(empty: Connection) -> None
 def test_the_script_through_psql_installs_the_same(
     evaluator: Evaluator, empty_dsn: str, empty: Connection, databases: Databases
 ) -> None:
-    script = build_script(evaluator)
-    assert script == build_script(evaluator)
+    script = build_script(Choices(evaluator))
+    assert script == build_script(Choices(evaluator))
     psql = [str(embedded_binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", empty_dsn]
     for _ in range(2):
         done = subprocess.run(psql, input=script, capture_output=True, text=True)
@@ -271,11 +271,14 @@ def test_a_chosen_evaluator_is_kept_until_another_is_chosen(
 def test_what_is_no_longer_in_the_tree_is_dropped(db: Connection) -> None:
     before = snapshot(db)
     db.execute("create function ducto.old(integer) returns integer language sql return $1")
+    db.execute("create view ducto.old_view as select ducto.old(1)")
+    db.execute("grant create on schema public to ducto_owner")
+    db.execute("set role ducto_owner")
     db.execute("create function public.ducto_old() returns integer language sql return 1")
     db.execute(
         "create function public.ducto_version(integer) returns integer language sql return 1"
     )
-    db.execute("create view ducto.old_view as select ducto.old(1)")
+    db.execute("reset role")
     report = migrate(db)
     assert report.notes == (
         "dropped view ducto.old_view",
@@ -284,6 +287,17 @@ def test_what_is_no_longer_in_the_tree_is_dropped(db: Connection) -> None:
         "dropped routine public.ducto_version(integer)",
     )
     assert snapshot(db) == before
+
+
+def test_what_others_put_beside_the_api_is_reported_and_left_alone(db: Connection) -> None:
+    db.execute("create function public.ducto_deduct(text, text) returns int language sql return 1")
+    report = migrate(db)
+    assert len(report.notes) == 1
+    assert report.notes[0].startswith(
+        "public.ducto_deduct(text,text) is not part of ducto-pg: it belongs to postgres"
+    )
+    planted = "select to_regprocedure('public.ducto_deduct(text, text)') is not null"
+    assert scalar(db, planted) is True
 
 
 def test_what_a_users_object_depends_on_is_not_dropped(db: Connection) -> None:

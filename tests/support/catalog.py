@@ -61,7 +61,9 @@ QUERIES: dict[str, LiteralString] = {
     """,
     "migrations": "select m.version, m.name, m.sha256 from ducto.migrations m",
     "errors": "select e.* from ducto.error_catalogue e",
-    "settings": "select s.key, s.value from ducto.settings s where s.key <> 'evaluator_requested'",
+    "settings": "select s.key, s.value from ducto.settings s",
+    "access": "select a.routine, a.role from ducto.api_access a",
+    "grants": "select g.role_name, g.level from ducto.role_grants g",
 }
 
 

@@ -10,9 +10,16 @@ as $$
         'evaluator', (select s.value from ducto.settings s where s.key = 'evaluator'),
         'pricing_version', (select c.version from ducto.credit_pricing_config c where c.active),
         'migration', (select max(m.version) from ducto.migrations m),
+        'migrations', (
+            select jsonb_agg(
+                jsonb_build_object('version', m.version, 'name', m.name, 'sha256', m.sha256)
+                order by m.version
+            )
+            from ducto.migrations m
+        ),
         'postgresql', current_setting('server_version')
     );
 $$;
 comment on function public.ducto_version() is
     'The installed version, the evaluator in use, the active pricing version (null: none), the '
-    'newest migration and the server''s version. Callers: service, admin, reader.';
+    'newest migration, all of them, and the server''s version. Callers: service, admin, reader.';

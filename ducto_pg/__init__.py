@@ -63,6 +63,7 @@ _HOMES = {
     "NotATeamMemberError": "errors",
     "NotInstalledError": "errors",
     "NotRefundableError": "errors",
+    "NotSignedInError": "errors",
     "PermissionDeniedError": "errors",
     "Plan": "client.results",
     "PlanNotFoundError": "errors",

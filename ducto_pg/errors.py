@@ -500,6 +500,22 @@ class EvaluationError(DuctoError):
     )
 
 
+class NotSignedInError(DuctoError):
+    """DU023 not_signed_in.
+
+    It carries no facts.
+    """
+
+    code = "DU023"
+    name = "not_signed_in"
+    http_status = 401
+    default_message = "Nobody is signed in: the request carries no verified token of a user."
+    default_hint = (
+        "Send the access token of a signed-in user; self-service takes the user from its claim "
+        "`sub`."
+    )
+
+
 class InvalidExpressionError(ConfigError):
     """DU005 invalid_expression.
 
@@ -536,6 +552,7 @@ CLASSES: dict[str, type[DuctoError]] = {
     "DU020": VersionNotFoundError,
     "DU021": NotRefundableError,
     "DU022": EvaluationError,
+    "DU023": NotSignedInError,
 }
 
 __all__ = [  # the exceptions
@@ -554,6 +571,7 @@ __all__ = [  # the exceptions
     "NotATeamMemberError",
     "NotInstalledError",
     "NotRefundableError",
+    "NotSignedInError",
     "PermissionDeniedError",
     "PlanNotFoundError",
     "PricingNotLoadedError",

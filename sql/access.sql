@@ -48,7 +48,14 @@ insert into ducto.api_access (role, routine) values
     -- Pricing and operations.
     ('admin', 'public.ducto_pricing_set'),
     ('admin', 'public.ducto_pricing_activate'),
-    ('admin', 'public.ducto_check');
+    ('admin', 'public.ducto_check'),
+    -- A signed-in user's own account.
+    ('self', 'public.ducto_my_balance'),
+    ('self', 'public.ducto_my_plan'),
+    ('self', 'public.ducto_my_feature'),
+    ('self', 'public.ducto_my_transactions'),
+    ('self', 'public.ducto_my_usage'),
+    ('self', 'public.ducto_my_quote');
 
 do $$
 declare

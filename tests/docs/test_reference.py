@@ -119,7 +119,12 @@ def results(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ("unfreeze_account", {"user_id": "u"}),
         ("expire_reservations", {}),
         ("version", {}),
+        ("my_balance", {}),
+        ("my_plan", {}),
+        ("my_feature", {"feature": "export"}),
+        ("my_quote", {"metrics": USAGE}),
     ]
+    connection.execute("""set request.jwt.claims = '{"sub": "u"}'""")
     for name, arguments in calls:
         yield f"ducto_{name}", ledger.call(name, **arguments)
     yield from results_about_others(ledger)

@@ -129,6 +129,10 @@ def evaluation_error(ledger: Ledger) -> Call:
     return "deduct", {"user_id": "ann", "metrics": {"model": "m", "requests": 12345}}
 
 
+def not_signed_in(ledger: Ledger) -> Call:
+    return "my_balance", {}
+
+
 PROVOKERS: list[Callable[[Ledger], Call]] = [
     cap_reached,
     insufficient_credits,
@@ -152,6 +156,7 @@ PROVOKERS: list[Callable[[Ledger], Call]] = [
     version_not_found,
     not_refundable,
     evaluation_error,
+    not_signed_in,
 ]
 CODES = {error.name: error.code for error in CATALOGUE.values()}
 

@@ -73,7 +73,7 @@ def add(
         grant = manager.add_credits(
             user,
             amount,
-            type=kind,
+            tx_type=kind,
             expires_at=expires_at,
             priority=priority,
             idempotency_key=idempotency_key,
@@ -202,7 +202,7 @@ def transactions(
 ) -> None:
     """The ledger of USER, newest first."""
     with open_manager(dsn) as manager:
-        entries = manager.list_transactions(user, limit=limit, before=before, type=kind)
+        entries = manager.list_transactions(user, limit=limit, before=before, tx_type=kind)
     if as_json:
         print_json([entry.raw for entry in entries])
         return
@@ -360,7 +360,7 @@ def reserve(
 ) -> None:
     """Set credits of USER aside: an amount, or the estimated price of a usage."""
     with open_manager(dsn) as manager:
-        hold = manager.reserve(
+        hold = manager.reserve_credits(
             user,
             amount,
             metrics=usage(metrics_text, metric_pairs),
@@ -459,7 +459,7 @@ def refund(
 ) -> None:
     """Give the charge TRANSACTION back, or part of it."""
     with open_manager(dsn) as manager:
-        given_back = manager.refund(
+        given_back = manager.refund_credits(
             transaction,
             amount,
             reason=reason,

@@ -20,9 +20,8 @@ from ducto_pg import exact_json
 from ducto_pg.cli.common import sentences
 from ducto_pg.cli.output import amount, bars, fields, table
 from ducto_pg.cli.sample import USERS, events
-from ducto_pg.client.answers import EXACT
 from ducto_pg.client.manager import CreditManager
-from ducto_pg.client.results import Charge
+from ducto_pg.client.results import EXACT, Charge
 from ducto_pg.client.store import PostgresStore
 from ducto_pg.install.embedded import embedded_server
 from ducto_pg.install.migrate import migrate
@@ -62,7 +61,7 @@ def _heading(text: str) -> None:
 
 def _play(manager: CreditManager, count: int) -> None:
     config = parse_config(files("ducto_pg.cli").joinpath("demo_pricing.yaml").read_bytes())
-    version = manager.set_pricing(config, label="demo").version
+    version = manager.publish_pricing(config, label="demo").version
     _say(f"Published pricing version {version}: {len(config['models'])} models, ", end="")
     _say(f"{len(config['plans'])} plans.")
     _open_accounts(manager)
@@ -89,7 +88,7 @@ def _play(manager: CreditManager, count: int) -> None:
 def _open_accounts(manager: CreditManager) -> None:
     for user, plan, _ in USERS:
         manager.set_user_plan(user, plan)
-        manager.add_credits(user, GRANT, type="purchase", idempotency_key="demo:grant")
+        manager.add_credits(user, GRANT, tx_type="purchase", idempotency_key="demo:grant")
 
 
 def _balances(manager: CreditManager) -> dict[str, tuple[Decimal, Decimal]]:

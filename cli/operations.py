@@ -38,7 +38,7 @@ def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
     Neither counts any more once its time has come, whether or not this is ever run.
     """
     with open_manager(dsn) as manager:
-        credits = [row.raw for row in manager.sweep_expired_credits(dry_run=dry_run)]
+        credits = [row.raw for row in manager.sweep_expired_credits(dry_run=dry_run).accounts]
         holds = 0 if dry_run else manager.expire_reservations()
     if as_json:
         print_json({"credits": credits, "reservations_closed": holds, "dry_run": dry_run})

@@ -74,7 +74,7 @@ def set_(file: str, label: str | None, dsn: str | None, as_json: bool) -> None:
     """Publish FILE (- for stdin) as a new version and make it the active one."""
     config, warnings = checked(file)
     with open_manager(dsn) as manager:
-        published = manager.set_pricing(config, label=label)
+        published = manager.publish_pricing(config, label=label)
     if as_json:
         print_json({**_summary(published), "warnings": warnings})
         return

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ducto_pg.client.answers import Lease as Lease
+    from ducto_pg.client.answers import Bill as Bill
     from ducto_pg.client.async_manager import *
     from ducto_pg.client.manager import *
     from ducto_pg.client.results import *
     from ducto_pg.client.store import *
+    from ducto_pg.client.usage import *
     from ducto_pg.errors import *
     from ducto_pg.install.embedded import EmbeddedError as EmbeddedError
     from ducto_pg.install.manifest import MigrationError as MigrationError
     from ducto_pg.pricing.engine import *
+    from ducto_pg.pricing.typed import *
 
 # Where each public name lives.
 _HOMES = {
@@ -57,7 +59,13 @@ _HOMES = {
     "InsufficientCreditsError": "errors",
     "InvalidArgumentError": "errors",
     "InvalidExpressionError": "errors",
-    "Lease": "client.answers",
+    "Bill": "client.answers",
+    "Emitter": "client.store",
+    "SweepResult": "client.results",
+    "ToolCall": "client.usage",
+    "UsageMetrics": "client.usage",
+    "PlanConfig": "pricing.typed",
+    "PricingConfig": "pricing.typed",
     "Lot": "client.results",
     "MigrationError": "install.manifest",
     "NotATeamMemberError": "errors",

@@ -14,16 +14,26 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "ducto_pg" / "client" / "manager.py"
 TARGET = ROOT / "ducto_pg" / "client" / "async_manager.py"
 
+# Methods of the manager that it calls itself.
+INTERNAL = (
+    "_charge|_compiles_here|_prepared|_report|get_pricing|publish_pricing|release"
+    "|reserve_credits|settle"
+)
 RULES: list[tuple[str, str]] = [
-    (r"^    def (?!__init__)", "    async def "),
+    (r"^    def (?!__init__|engine)", "    async def "),
     (r"self\._store\.(call|rows)\(", r"await self._store.\1("),
-    (r"self\.(reserve|settle|release|_prepared|_compiles_here)\(", r"await self.\1("),
+    (rf"self\.({INTERNAL})\(", r"await self.\1("),
+    (r"(self\._emitter\.emit\(.*\))$", r"await finished(\1)"),
+    (r"        migrate_store\(", "        await migrate_async_store("),
     (r"@contextmanager", "@asynccontextmanager"),
     (r"import contextmanager", "import asynccontextmanager"),
     (r"\bIterator\b", "AsyncIterator"),
     (r"\bCreditManager\b", "AsyncCreditManager"),
     (r"\bPostgresStore\b", "AsyncPostgresStore"),
-    (r"import Store\b", "import AsyncStore"),
+    (
+        r"import Emitter, Store, migrate_store",
+        "import AsyncStore, Emitter, finished, migrate_async_store",
+    ),
     (r"store: Store\b", "store: AsyncStore"),
 ]
 HEADER = '''"""The client for asyncio: `CreditManager` with every call awaited.
@@ -38,11 +48,14 @@ def generate(source: str) -> str:
     body = source.split('"""', 2)[2].lstrip("\n")
     for pattern, replacement in RULES:
         body = re.sub(pattern, replacement, body, flags=re.MULTILINE)
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
-    result = subprocess.run(
-        command, input=HEADER + "\n" + body, capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    return result.stdout
+    return _ruff("format", _ruff("check", HEADER + "\n" + body, "--fix", "--select", "I"))
+
+
+def _ruff(verb: str, text: str, *options: str) -> str:
+    command = [sys.executable, "-m", "ruff", verb, *options, "--stdin-filename", str(TARGET), "-"]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
 
 
 if __name__ == "__main__":

@@ -1,60 +1,80 @@
-"""The parts of the clients that do not wait: arguments on the way in, answers on the way out."""
+"""The parts of the clients that do not wait: what an answer is, and which events it tells of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Context, Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 from uuid import UUID
 
+from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, money, needed
 from ducto_pg.client.results import Charge, Hold, Validation
-from ducto_pg.errors import DuctoError, InvalidArgumentError, from_denial, from_sqlstate
+from ducto_pg.client.usage import UsageMetrics
+from ducto_pg.errors import DuctoError, from_denial, from_sqlstate
 from ducto_pg.plpython.config import compile_config
 
 __all__ = [
-    "EXACT",
-    "Lease",
+    "Bill",
+    "Event",
+    "cap_parameters",
+    "charge_events",
     "charged",
     "compiled",
-    "given",
     "held",
+    "hold_events",
     "invalid_config",
-    "moment",
-    "money",
+    "operation_of",
     "validated",
 ]
 
-
-# Sums of money that are computed here keep every digit.
-EXACT = Context(prec=200)
-
-
-def given(**params: Any) -> dict[str, Any]:
-    """The parameters that were given a value; the database's defaults stand for the others."""
-    return {name: value for name, value in params.items() if value is not None}
+# A type such as credits.deducted, and the answer that tells of it.
+Event: TypeAlias = tuple[str, Mapping[str, Any]]
 
 
-def money(value: Decimal | int | str | None) -> Decimal | None:
-    """An exact amount; a float is refused, since its digits are not what was meant."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
-        raise InvalidArgumentError(
-            f"An amount must be a Decimal, an int or text, not {type(value).__name__}."
-        )
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise InvalidArgumentError(f"{value!r} is not an amount.") from None
-    return amount
+def charge_events(answer: Mapping[str, Any]) -> Iterator[Event]:
+    """What a charge did, as events; a replay did nothing."""
+    if answer.get("status") == "ok":
+        if not answer.get("replayed"):
+            yield "credits.deducted", answer
+            for warning in answer.get("warnings") or ():
+                if isinstance(warning, Mapping) and warning.get("code") == "cap_warning":
+                    yield "credits.cap_warning", {"user_id": answer.get("user_id"), **warning}
+    else:
+        yield from _denial_events(answer)
 
 
-def moment(value: datetime | None) -> datetime | None:
-    """An instant; one without a time zone could be any of 38, so it is refused."""
-    if value is not None and value.tzinfo is None:
-        raise InvalidArgumentError(f"The time {value} has no time zone.")
-    return value
+def hold_events(answer: Mapping[str, Any]) -> Iterator[Event]:
+    """What taking a hold did, as events."""
+    if answer.get("status") not in ("denied", "error"):
+        if not answer.get("replayed"):
+            yield "credits.reserved", answer
+    else:
+        yield from _denial_events(answer)
+
+
+def _denial_events(answer: Mapping[str, Any]) -> Iterator[Event]:
+    if answer.get("status") == "denied":
+        if answer.get("error") == "cap_reached":
+            yield "credits.cap_reached", answer
+        yield "credits.deduct_failed", answer
+
+
+def operation_of(operation_type: str | None, usage: Metrics | None) -> str | None:
+    """The operation to send: the default one leaves it to a usage that names its own."""
+    metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
+    named = isinstance(metrics, Mapping) and metrics.get("operation") is not None
+    return None if named and operation_type == "usage" else operation_type
+
+
+def cap_parameters(
+    user_id: Identifier | None,
+    cap_type: str | None,
+    limit: Amount | None,
+    action: str,
+    model: str | None,
+) -> dict[str, Any]:
+    """A cap as the database takes it; its limit is an amount, elsewhere a limit is a count."""
+    params = needed(p_user_id=user_id, p_cap_type=cap_type, p_action=action)
+    return params | {"p_limit": money("limit", limit)} | given(p_model=model)
 
 
 def charged(answer: Mapping[str, Any]) -> Charge:
@@ -96,28 +116,30 @@ def invalid_config(code: str, errors: Sequence[Mapping[str, Any]]) -> DuctoError
     return error or DuctoError(message)
 
 
-class Lease:
-    """A hold inside a `with` block: say what was used, and it is settled when the block ends."""
+class Bill:
+    """A call that is being billed: its hold, then what was used, then the charge."""
 
     def __init__(self, hold: Hold) -> None:
         self.hold = hold
-        self.wanted: dict[str, Any] | None = None
+        self.reported: dict[str, Any] | None = None
         self.charge: Charge | None = None
 
     @property
     def reservation_id(self) -> UUID:
-        """The hold's id."""
+        """The hold's id: a settlement that was lost can be repeated with it."""
         return self.hold.reservation_id
 
     def settle(
         self,
-        metrics: Mapping[str, Any] | None = None,
+        usage: Metrics | None = None,
         *,
-        amount: Decimal | int | str | None = None,
-        idempotency_key: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        amount: Amount | None = None,
+        metadata: Json | None = None,
     ) -> None:
-        """What to charge when the block ends; the last call counts."""
-        self.wanted = given(
-            metrics=metrics, amount=amount, idempotency_key=idempotency_key, metadata=metadata
-        )
+        """What to charge when the block ends; the last call counts.
+
+        `bill.settle(usage_from(response))`, or `bill.settle(amount=3)`; nothing given charges all
+        of the hold.
+        """
+        given(p_metrics=usage, p_amount=amount, p_metadata=metadata)
+        self.reported = {"metrics": usage, "amount": amount, "metadata": metadata}

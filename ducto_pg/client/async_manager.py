@@ -5,14 +5,26 @@ Generated from ducto_pg/client/manager.py by tools/asyncify.py; change that file
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-from ducto_pg.client.answers import Lease, charged, compiled, given, held, moment, money, validated
+from ducto_pg.client.answers import (
+    Bill,
+    Event,
+    cap_parameters,
+    charge_events,
+    charged,
+    compiled,
+    held,
+    hold_events,
+    operation_of,
+    validated,
+)
+from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, needed
 from ducto_pg.client.results import (
     Balance,
     Calculation,
@@ -31,54 +43,94 @@ from ducto_pg.client.results import (
     RepricedModel,
     Revocation,
     SpendCap,
+    SweepResult,
     Transaction,
     UserPlan,
     Validation,
     Violation,
 )
-from ducto_pg.client.store import AsyncStore
+from ducto_pg.client.store import AsyncStore, Emitter, finished, migrate_async_store
+from ducto_pg.pricing.engine import PricingEngine
+from ducto_pg.pricing.typed import PricingConfig, plain_config
 
 __all__ = ["AsyncCreditManager"]
-
-Amount: TypeAlias = Decimal | int | str
-Json: TypeAlias = Mapping[str, Any]
 
 
 class AsyncCreditManager:
     """Accounts, charges, holds, refunds, plans, caps and pricing over a store.
 
-    `AsyncCreditManager(AsyncPostgresStore(connection))` works inside the connection's transaction.
+    Over `AsyncPostgresStore(connection)` each call is part of the connection's transaction.
+
+    `engine` is kept for pricing offline (`manager.engine`); no call decides anything by it.
+    `emitter` is told of each call that did something, in this process, before the transaction
+    commits.
+
+    Ids and idempotency keys are text; a UUID or an int counts as its text. Credits are Decimal, int
+    or text, exact; a float is refused. A time without a zone is UTC. Every exception is a
+    DuctoError; an argument of a wrong type is an InvalidArgumentError that names it.
     """
 
-    def __init__(self, store: AsyncStore) -> None:
+    def __init__(
+        self, store: AsyncStore, engine: PricingEngine | None = None, emitter: Emitter | None = None
+    ) -> None:
         self._store = store
+        self._engine = engine
+        self._config: Json | None = None
+        self._emitter = emitter
+
+    @property
+    def engine(self) -> PricingEngine | None:
+        """The prices for offline use: given, or those last loaded or published here."""
+        if self._engine is None and self._config is not None:
+            self._engine = PricingEngine.from_dict(self._config)
+        return self._engine
+
+    async def setup(self) -> None:
+        """Install ducto-pg through the store, or upgrade it; a store that cannot says how.
+
+        Raises MigrationError, having changed nothing.
+        """
+        await migrate_async_store(self._store)
+
+    async def _report(self, events: Iterable[Event]) -> None:
+        if self._emitter is not None:
+            for event_type, data in events:
+                await finished(self._emitter.emit(event_type, data))
+
+    async def _charge(self, function: str, params: Json) -> Charge:
+        answer = await self._store.call(function, **params, p_raise=False)
+        await self._report(charge_events(answer))
+        return charged(answer)
 
     # Accounts ----------------------------------------------------------------------------------
 
     async def add_credits(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount,
-        *,
-        type: str = "adjustment",
+        tx_type: str = "adjustment",
+        metadata: Json | None = None,
         expires_at: datetime | None = None,
+        *,
         priority: int | None = None,
         category: str | None = None,
-        idempotency_key: str | None = None,
-        metadata: Json | None = None,
+        idempotency_key: Identifier | None = None,
     ) -> Grant:
-        """Add credits (or take them, with a negative adjustment)."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
-            p_type=type,
-            p_expires_at=moment(expires_at),
+        """Add credits (or take them, with a negative adjustment).
+
+        `tx_type` is purchase, subscription, promo, signup_bonus, adjustment or opening. Raises
+        IdempotencyConflictError.
+        """
+        params = needed(p_user_id=user_id, p_amount=amount, p_type=tx_type) | given(
+            p_expires_at=expires_at,
             p_priority=priority,
             p_category=category,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Grant.parse(await self._store.call("ducto_add_credits", **params))
+        answer = await self._store.call("ducto_add_credits", **params)
+        await self._report([] if answer["replayed"] else [("credits.added", answer)])
+        return Grant.parse(answer)
 
     async def revoke_grant(
         self,
@@ -86,12 +138,14 @@ class AsyncCreditManager:
         *,
         write_off: bool | None = None,
         reason: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Revocation:
-        """Take back what is left of a grant; what was spent becomes debt or is written off."""
-        params = given(
-            p_transaction_id=transaction_id,
+        """Take back what is left of a grant; what was spent becomes debt or is written off.
+
+        Raises TransactionNotFoundError, NotRefundableError.
+        """
+        params = needed(p_transaction_id=transaction_id) | given(
             p_write_off=write_off,
             p_reason=reason,
             p_idempotency_key=idempotency_key,
@@ -99,97 +153,91 @@ class AsyncCreditManager:
         )
         return Revocation.parse(await self._store.call("ducto_revoke_grant", **params))
 
-    async def get_balance(self, user_id: str) -> Balance:
-        """What the account has now."""
-        return Balance.parse(await self._store.call("ducto_get_balance", p_user_id=user_id))
+    async def get_balance(self, user_id: Identifier) -> Balance:
+        """What the account has now, in credits; zero for a user that was never seen."""
+        return Balance.parse(
+            await self._store.call("ducto_get_balance", **needed(p_user_id=user_id))
+        )
 
-    async def get_available(self, user_id: str) -> Decimal:
+    async def get_available(self, user_id: Identifier) -> Decimal:
         """What a charge could take now: balance and allowance, less what is held."""
-        answer = await self._store.call("ducto_get_available", p_user_id=user_id)
+        answer = await self._store.call("ducto_get_available", **needed(p_user_id=user_id))
         return Decimal(answer["available"])
 
     async def list_transactions(
         self,
-        user_id: str,
+        user_id: Identifier,
         *,
         limit: int | None = None,
         before: int | None = None,
-        type: str | None = None,
+        tx_type: str | None = None,
     ) -> list[Transaction]:
         """Ledger entries, newest first; `before` is the last transaction_id already seen."""
-        params = given(p_user_id=user_id, p_limit=limit, p_before=before, p_type=type)
+        params = needed(p_user_id=user_id) | given(p_limit=limit, p_before=before, p_type=tx_type)
         rows = await self._store.rows("ducto_list_transactions", **params)
         return [Transaction.parse(row) for row in rows]
 
-    async def list_lots(self, user_id: str) -> list[Lot]:
+    async def list_lots(self, user_id: Identifier) -> list[Lot]:
         """The account's grants, in the order charges draw on them."""
-        return [
-            Lot.parse(row) for row in await self._store.rows("ducto_list_lots", p_user_id=user_id)
-        ]
+        rows = await self._store.rows("ducto_list_lots", **needed(p_user_id=user_id))
+        return [Lot.parse(row) for row in rows]
 
-    async def freeze_account(self, user_id: str) -> None:
+    async def freeze_account(self, user_id: Identifier) -> None:
         """Refuse every charge and hold of the account until it is unfrozen."""
-        await self._store.call("ducto_freeze_account", p_user_id=user_id)
+        await self._store.call("ducto_freeze_account", **needed(p_user_id=user_id))
 
-    async def unfreeze_account(self, user_id: str) -> None:
+    async def unfreeze_account(self, user_id: Identifier) -> None:
         """Let the account charge again."""
-        await self._store.call("ducto_unfreeze_account", p_user_id=user_id)
+        await self._store.call("ducto_unfreeze_account", **needed(p_user_id=user_id))
 
     # Charging ----------------------------------------------------------------------------------
 
     async def deduct(
         self,
-        user_id: str,
-        metrics: Json,
+        user_id: Identifier,
+        metrics: Metrics,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Price a usage and charge it; raises InsufficientCreditsError, CapReachedError, …"""
-        params = given(
-            p_user_id=user_id,
-            p_metrics=metrics,
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Price a usage and charge it.
+
+        Raises InsufficientCreditsError, CapReachedError, FeatureNotEntitledError,
+        AccountFrozenError (the transaction goes on), UnknownModelError, PricingNotLoadedError,
+        EvaluationError, IdempotencyConflictError.
+        """
+        params = needed(p_user_id=user_id, p_metrics=metrics) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(await self._store.call("ducto_deduct", **params))
+        return await self._charge("ducto_deduct", params)
 
     async def deduct_fixed(
         self,
-        user_id: str,
+        user_id: Identifier,
         job_name: str,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge the fixed price of a job."""
-        params = given(
-            p_user_id=user_id,
-            p_job_name=job_name,
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError."""
+        params = needed(p_user_id=user_id, p_job_name=job_name) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(await self._store.call("ducto_deduct_fixed", **params))
+        return await self._charge("ducto_deduct_fixed", params)
 
     async def deduct_amount(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge an amount that was priced elsewhere."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Charge an amount that was priced elsewhere; raises as `deduct` does."""
+        params = needed(p_user_id=user_id, p_amount=amount) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(await self._store.call("ducto_deduct_amount", **params))
+        return await self._charge("ducto_deduct_amount", params)
 
     async def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
         """Charge many usages in one call; one result each, in order, none of them raised.
@@ -197,121 +245,140 @@ class AsyncCreditManager:
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
         `idempotency_key`, `metadata` and `team_id` where wanted.
         """
-        if not charges:
+        params = needed(p_charges=charges)
+        if not params["p_charges"]:
             return []
-        answer = await self._store.call("ducto_deduct_batch", p_charges=list(charges))
+        answer = await self._store.call("ducto_deduct_batch", **params)
+        await self._report(event for item in answer for event in charge_events(item))
         return [Charge.parse(item) for item in answer]
 
-    async def quote(self, user_id: str, metrics: Json, *, team_id: str | None = None) -> Quote:
+    async def quote(
+        self, user_id: Identifier, metrics: Metrics, *, team_id: Identifier | None = None
+    ) -> Quote:
         """What a charge would do now, or why it would be denied; writes nothing."""
-        params = given(p_user_id=user_id, p_metrics=metrics, p_team_id=team_id)
+        params = needed(p_user_id=user_id, p_metrics=metrics) | given(p_team_id=team_id)
         return Quote.parse(await self._store.call("ducto_quote", **params))
 
     async def explain(self, transaction_id: int) -> Explanation:
-        """A ledger entry with its expressions, variables and lots, and whether it recomputes."""
-        return Explanation.parse(
-            await self._store.call("ducto_explain", p_transaction_id=transaction_id)
-        )
+        """A ledger entry with its expressions, variables and lots, and whether it recomputes.
+
+        Raises TransactionNotFoundError.
+        """
+        params = needed(p_transaction_id=transaction_id)
+        return Explanation.parse(await self._store.call("ducto_explain", **params))
 
     # Holds -------------------------------------------------------------------------------------
 
-    async def reserve(
+    async def reserve_credits(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount | None = None,
-        *,
-        metrics: Json | None = None,
-        operation_type: str | None = None,
-        ttl_seconds: int | None = None,
-        min_balance: Amount | None = None,
-        required_feature: str | None = None,
-        idempotency_key: str | None = None,
+        operation_type: str | None = "usage",
         metadata: Json | None = None,
+        min_balance: Amount | None = None,
+        *,
+        metrics: Metrics | None = None,
+        ttl_seconds: int | None = None,
+        required_feature: str | None = None,
+        idempotency_key: Identifier | None = None,
     ) -> Hold:
-        """Set credits aside: an amount, or the estimated price of a usage."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
+        """Set credits aside: an amount, or the estimated price of a usage.
+
+        For 600 seconds, or `ttl_seconds` (at most 604800). An operation that `metrics` name goes
+        before the default `operation_type`. Raises InsufficientCreditsError,
+        CapReachedError, ConcurrencyLimitError, FeatureNotEntitledError, AccountFrozenError.
+        """
+        params = needed(p_user_id=user_id) | given(
+            p_amount=amount,
             p_metrics=metrics,
-            p_operation_type=operation_type,
+            p_operation_type=operation_of(operation_type, metrics),
             p_ttl_seconds=ttl_seconds,
-            p_min_balance=money(min_balance),
+            p_min_balance=min_balance,
             p_required_feature=required_feature,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
-            p_raise=False,
         )
-        return held(await self._store.call("ducto_reserve", **params))
+        answer = await self._store.call("ducto_reserve", **params, p_raise=False)
+        await self._report(hold_events(answer))
+        return held(answer)
 
     async def settle(
         self,
         reservation_id: UUID | str,
-        metrics: Json | None = None,
+        metrics: Metrics | None = None,
         *,
         amount: Amount | None = None,
         final: bool | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
         """Charge what was really used (nothing given: all of the hold) and free the rest.
 
-        `final=False` charges a part and keeps the hold open.
+        `final=False` charges a part and keeps the hold open. Raises ReservationNotFoundError,
+        ReservationExpiredError.
         """
-        params = given(
-            p_reservation_id=reservation_id,
+        params = needed(p_reservation_id=reservation_id) | given(
             p_metrics=metrics,
-            p_amount=money(amount),
+            p_amount=amount,
             p_final=final,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
-            p_raise=False,
         )
-        return charged(await self._store.call("ducto_settle", **params))
+        return await self._charge("ducto_settle", params)
 
     async def release(self, reservation_id: UUID | str) -> Hold:
-        """Give a hold up; nothing is charged."""
-        return Hold.parse(await self._store.call("ducto_release", p_reservation_id=reservation_id))
+        """Give a hold up; nothing is charged. Raises ReservationNotFoundError."""
+        params = needed(p_reservation_id=reservation_id)
+        answer = await self._store.call("ducto_release", **params)
+        await self._report(
+            [] if answer.get("replayed") else [("credits.reservation_released", answer)]
+        )
+        return Hold.parse(answer)
 
     async def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
-        """Move a hold's deadline."""
-        params = given(p_reservation_id=reservation_id, p_ttl_seconds=ttl_seconds)
+        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError."""
+        params = needed(p_reservation_id=reservation_id) | given(p_ttl_seconds=ttl_seconds)
         return held(await self._store.call("ducto_renew", **params))
 
     @asynccontextmanager
-    async def hold(
+    async def billed(
         self,
-        user_id: str,
-        amount: Amount | None = None,
+        user_id: Identifier,
+        estimate: Metrics | Amount,
         *,
-        metrics: Json | None = None,
-        operation_type: str | None = None,
+        operation_type: str | None = "usage",
         ttl_seconds: int | None = None,
         required_feature: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> AsyncIterator[Lease]:
-        """Reserve, run the block, settle what `lease.settle(…)` was told; release otherwise."""
-        hold = await self.reserve(
+        metadata: Json | None = None,
+    ) -> AsyncIterator[Bill]:
+        """Reserve the estimate, run the block, and charge what `bill.settle(usage)` reports.
+
+        The block is entered only when the estimate (a usage, or an amount) can be paid. When it
+        raises, or reports no usage, the hold is released and nothing is charged. Do not use it
+        inside an open transaction: the account would stay locked while the block runs.
+        """
+        hold = await self.reserve_credits(
             user_id,
-            amount,
-            metrics=metrics,
+            amount=estimate if isinstance(estimate, Decimal | int | str) else None,
+            metrics=None if isinstance(estimate, Decimal | int | str) else estimate,
             operation_type=operation_type,
             ttl_seconds=ttl_seconds,
             required_feature=required_feature,
-            idempotency_key=idempotency_key,
+            metadata=metadata,
         )
-        lease = Lease(hold)
+        bill = Bill(hold)
         try:
-            yield lease
+            yield bill
         except BaseException as failure:
             try:
-                await self.release(lease.reservation_id)
+                await self.release(bill.reservation_id)
             except Exception as second:
-                failure.add_note(f"The hold {lease.reservation_id} was not released: {second}")
+                failure.add_note(f"The hold {bill.reservation_id} was not released: {second}")
             raise
-        if lease.wanted is None:
-            await self.release(lease.reservation_id)
+        if bill.reported is None:
+            await self.release(bill.reservation_id)
         else:
-            lease.charge = await self.settle(lease.reservation_id, **lease.wanted)
+            bill.charge = await self.settle(bill.reservation_id, **bill.reported)
 
     async def expire_reservations(self) -> int:
         """Close the holds whose deadline has passed (they stopped counting by themselves)."""
@@ -320,103 +387,142 @@ class AsyncCreditManager:
 
     # Refunds and expiry ------------------------------------------------------------------------
 
-    async def refund(
+    async def refund_credits(
         self,
         transaction_id: int,
         amount: Amount | None = None,
-        *,
         reason: str | None = None,
-        idempotency_key: str | None = None,
         metadata: Json | None = None,
+        *,
+        idempotency_key: Identifier | None = None,
     ) -> Refund:
-        """Give a charge back, or part of it, to its payer and the lots it drew on."""
-        params = given(
-            p_transaction_id=transaction_id,
-            p_amount=money(amount),
+        """Give a charge back, or part of it, to its payer and the lots it drew on.
+
+        Raises TransactionNotFoundError, RefundExceedsChargeError, NotRefundableError.
+        """
+        params = needed(p_transaction_id=transaction_id) | given(
+            p_amount=amount,
             p_reason=reason,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Refund.parse(await self._store.call("ducto_refund", **params))
+        answer = await self._store.call("ducto_refund", **params)
+        await self._report([] if answer["replayed"] else [("credits.refunded", answer)])
+        return Refund.parse(answer)
 
-    async def sweep_expired_credits(self, *, dry_run: bool = False) -> list[ExpiredAccount]:
+    async def sweep_expired_credits(self, dry_run: bool = False) -> SweepResult:
         """Book the expiry of lapsed credits; they stopped counting when they lapsed."""
-        rows = await self._store.rows("ducto_sweep_expired_credits", p_dry_run=dry_run)
-        return [ExpiredAccount.parse(row) for row in rows]
+        rows = await self._store.rows("ducto_sweep_expired_credits", **needed(p_dry_run=dry_run))
+        await self._report([] if dry_run else [("credits.expired", row) for row in rows])
+        return SweepResult.of(ExpiredAccount.parse(row) for row in rows)
 
     # Plans -------------------------------------------------------------------------------------
 
     async def set_user_plan(
-        self, user_id: str, plan_key: str | None, *, period_anchor: datetime | None = None
+        self,
+        user_id: Identifier,
+        plan_key: str | None,
+        *,
+        period_anchor: datetime | None = None,
     ) -> UserPlan:
-        """Put an account on a plan; None leaves it to the pricing's default plan."""
-        params = given(p_user_id=user_id, p_period_anchor=moment(period_anchor))
-        answer = await self._store.call("ducto_set_user_plan", p_plan_key=plan_key, **params)
+        """Put an account on a plan; None leaves it to the pricing's default plan.
+
+        Raises PlanNotFoundError, PricingNotLoadedError.
+        """
+        plan = given(p_plan_key=plan_key) or {"p_plan_key": None}
+        params = needed(p_user_id=user_id) | plan | given(p_period_anchor=period_anchor)
+        answer = await self._store.call("ducto_set_user_plan", **params)
+        await self._report([("credits.plan_changed", answer)])
         return UserPlan.parse(answer)
 
-    async def get_user_plan(self, user_id: str) -> UserPlan:
+    async def get_user_plan(self, user_id: Identifier) -> UserPlan:
         """The account's plan and its current period."""
-        return UserPlan.parse(await self._store.call("ducto_get_user_plan", p_user_id=user_id))
+        return UserPlan.parse(
+            await self._store.call("ducto_get_user_plan", **needed(p_user_id=user_id))
+        )
 
     async def list_plans(self) -> list[Plan]:
         """The plans of the active pricing, in its order."""
         return [Plan.parse(row) for row in await self._store.rows("ducto_list_plans")]
 
-    async def check_feature(self, user_id: str, feature: str) -> Feature:
+    async def check_feature(self, user_id: Identifier, feature: str) -> Feature:
         """Whether the account's plan has a feature, and its value."""
-        answer = await self._store.call("ducto_check_feature", p_user_id=user_id, p_feature=feature)
-        return Feature.parse(answer)
+        params = needed(p_user_id=user_id, p_feature=feature)
+        return Feature.parse(await self._store.call("ducto_check_feature", **params))
 
     # Spend caps --------------------------------------------------------------------------------
 
     async def set_spend_cap(
         self,
-        user_id: str,
-        cap_type: str,
-        limit: Amount,
+        user_id: Identifier | SpendCap,
+        cap_type: str | None = None,
+        limit: Amount | None = None,
         *,
         action: str = "deny",
         model: str | None = None,
     ) -> SpendCap:
-        """Cap what leaves an account in a day, week or month; of one model or of all."""
-        params = given(
-            p_user_id=user_id,
-            p_cap_type=cap_type,
-            p_limit=money(limit),
-            p_action=action,
-            p_model=model,
-        )
+        """Cap what leaves an account in a day, week or month; of one model or of all.
+
+        `cap_type` is daily, weekly or monthly, `action` deny, warn or notify. All of it may come as
+        one SpendCap: `set_spend_cap(SpendCap(user_id="ann", cap_type="daily", limit=50))`.
+        """
+        if isinstance(user_id, SpendCap):
+            cap = user_id
+            params = cap_parameters(cap.user_id, cap.cap_type, cap.limit, cap.action, cap.model)
+        else:
+            params = cap_parameters(user_id, cap_type, limit, action, model)
         return SpendCap.parse(await self._store.call("ducto_set_spend_cap", **params))
 
-    async def list_spend_caps(self, user_id: str) -> list[SpendCap]:
+    async def list_spend_caps(self, user_id: Identifier) -> list[SpendCap]:
         """The account's caps with what their current windows have used."""
-        rows = await self._store.rows("ducto_list_spend_caps", p_user_id=user_id)
+        rows = await self._store.rows("ducto_list_spend_caps", **needed(p_user_id=user_id))
         return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
     async def remove_spend_cap(
-        self, user_id: str, cap_type: str, *, model: str | None = None
+        self, user_id: Identifier, cap_type: str, *, model: str | None = None
     ) -> bool:
         """Remove a cap; False when there was none."""
-        params = given(p_user_id=user_id, p_cap_type=cap_type, p_model=model)
+        params = needed(p_user_id=user_id, p_cap_type=cap_type) | given(p_model=model)
         answer = await self._store.call("ducto_remove_spend_cap", **params)
         return bool(answer["removed"])
 
     async def check_spend_cap(
-        self, user_id: str, amount: Amount | None = None, *, model: str | None = None
+        self, user_id: Identifier, amount: Amount | None = None, *, model: str | None = None
     ) -> CapCheck:
         """Whether the caps leave room for an amount; writes nothing."""
-        params = given(p_user_id=user_id, p_amount=money(amount), p_model=model)
+        params = needed(p_user_id=user_id) | given(p_amount=amount, p_model=model)
         return CapCheck.parse(await self._store.call("ducto_check_spend_cap", **params))
 
     # Pricing -----------------------------------------------------------------------------------
 
-    async def set_pricing(self, config: Json, *, label: str | None = None) -> PricingVersion:
-        """Publish a pricing as a new, active version."""
-        params = given(p_config=await self._prepared(config), p_label=label)
-        return PricingVersion.parse(await self._store.call("ducto_pricing_set", **params))
+    async def publish_pricing(
+        self, config: PricingConfig | Json, label: str | None = None
+    ) -> PricingVersion:
+        """Publish a pricing as a new, active version, and keep it as `engine`.
+
+        Raises ConfigError with every error in `error.detail["errors"]`; nothing is published then.
+        """
+        checked = needed(p_config=plain_config(config))
+        params = given(p_config=await self._prepared(checked["p_config"]), p_label=label)
+        version = PricingVersion.parse(await self._store.call("ducto_pricing_set", **params))
+        self._engine, self._config = None, version.config
+        return version
+
+    async def publish_pricing_from_dict(
+        self, config: Json, label: str | None = None
+    ) -> PricingVersion:
+        """`publish_pricing` after checking the config here, so that an error costs no call."""
+        PricingEngine.from_dict(config)
+        return await self.publish_pricing(config, label)
+
+    async def load_pricing_from_store(self) -> PricingEngine:
+        """Load the active pricing into `engine`. Raises PricingNotLoadedError."""
+        version = await self.get_pricing()
+        self._engine = PricingEngine.from_dict(version.config or {})
+        return self._engine
 
     async def get_pricing(self) -> PricingVersion:
-        """The active pricing."""
+        """The active pricing. Raises PricingNotLoadedError."""
         return PricingVersion.parse(await self._store.call("ducto_pricing_get"))
 
     async def list_pricing(self) -> list[PricingVersion]:
@@ -424,51 +530,49 @@ class AsyncCreditManager:
         return [PricingVersion.parse(row) for row in await self._store.rows("ducto_pricing_list")]
 
     async def activate_pricing(self, version: int) -> PricingVersion:
-        """Make an older version the active one."""
-        return PricingVersion.parse(
-            await self._store.call("ducto_pricing_activate", p_version=version)
-        )
+        """Make an older version the active one. Raises VersionNotFoundError."""
+        answer = await self._store.call("ducto_pricing_activate", **needed(p_version=version))
+        return PricingVersion.parse(answer)
 
-    async def validate_pricing(self, config: Json) -> Validation:
+    async def validate_pricing(self, config: PricingConfig | Json) -> Validation:
         """Every error of a config, without publishing it."""
+        params = needed(p_config=plain_config(config))
         if await self._compiles_here():
-            return validated(config)
-        return Validation.parse(await self._store.call("ducto_pricing_validate", p_config=config))
+            return validated(params["p_config"])
+        return Validation.parse(await self._store.call("ducto_pricing_validate", **params))
 
     async def export_pricing(self, version: int) -> Mapping[str, Any]:
-        """The config of a version, as it was published."""
-        answer = await self._store.call("ducto_pricing_export", p_version=version)
+        """The config of a version, as it was published. Raises VersionNotFoundError."""
+        answer = await self._store.call("ducto_pricing_export", **needed(p_version=version))
         config: Mapping[str, Any] = answer
         return config
 
     async def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
         """What changed between two versions, a row for each expression or setting."""
-        return await self._store.rows("ducto_pricing_diff", p_from=from_version, p_to=to_version)
+        params = needed(p_from=from_version, p_to=to_version)
+        return await self._store.rows("ducto_pricing_diff", **params)
 
     async def calculate(
         self,
-        metrics: Json,
+        metrics: Metrics,
         *,
-        config: Json | None = None,
+        config: PricingConfig | Json | None = None,
         version: int | None = None,
         plan_key: str | None = None,
     ) -> Calculation:
         """Price a usage without an account: by a config, a version, or the active pricing."""
-        params = given(
-            p_metrics=metrics,
-            p_config=None if config is None else await self._prepared(config),
-            p_version=version,
-            p_plan_key=plan_key,
-        )
+        params = needed(p_metrics=metrics) | given(p_version=version, p_plan_key=plan_key)
+        if config is not None:
+            checked = needed(p_config=plain_config(config))
+            params |= {"p_config": await self._prepared(checked["p_config"])}
         return Calculation.parse(await self._store.call("ducto_calculate", **params))
 
     async def reprice(
-        self, config: Json, start: datetime, end: datetime | None = None
+        self, config: PricingConfig | Json, start: datetime, end: datetime | None = None
     ) -> list[RepricedModel]:
-        """What a window's stored usage would have cost under another config."""
-        params = given(
-            p_config=await self._prepared(config), p_start=moment(start), p_end=moment(end)
-        )
+        """What a window's stored usage would have cost under another config, by model."""
+        params = needed(p_config=plain_config(config), p_start=start) | given(p_end=end)
+        params |= {"p_config": await self._prepared(params["p_config"])}
         return [
             RepricedModel.parse(row) for row in await self._store.rows("ducto_reprice", **params)
         ]

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from ducto_pg import exact_json
-from ducto_pg.client.answers import EXACT
-from ducto_pg.client.results import Charge
+from ducto_pg.client.results import EXACT, Charge
 
 __all__ = [
     "TEXT_METRICS",

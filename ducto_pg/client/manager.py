@@ -7,14 +7,26 @@ transaction the application is in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
-from ducto_pg.client.answers import Lease, charged, compiled, given, held, moment, money, validated
+from ducto_pg.client.answers import (
+    Bill,
+    Event,
+    cap_parameters,
+    charge_events,
+    charged,
+    compiled,
+    held,
+    hold_events,
+    operation_of,
+    validated,
+)
+from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, needed
 from ducto_pg.client.results import (
     Balance,
     Calculation,
@@ -33,54 +45,94 @@ from ducto_pg.client.results import (
     RepricedModel,
     Revocation,
     SpendCap,
+    SweepResult,
     Transaction,
     UserPlan,
     Validation,
     Violation,
 )
-from ducto_pg.client.store import Store
+from ducto_pg.client.store import Emitter, Store, migrate_store
+from ducto_pg.pricing.engine import PricingEngine
+from ducto_pg.pricing.typed import PricingConfig, plain_config
 
 __all__ = ["CreditManager"]
-
-Amount: TypeAlias = Decimal | int | str
-Json: TypeAlias = Mapping[str, Any]
 
 
 class CreditManager:
     """Accounts, charges, holds, refunds, plans, caps and pricing over a store.
 
-    `CreditManager(PostgresStore(connection))` works inside the connection's transaction.
+    Over `PostgresStore(connection)` each call is part of the connection's transaction.
+
+    `engine` is kept for pricing offline (`manager.engine`); no call decides anything by it.
+    `emitter` is told of each call that did something, in this process, before the transaction
+    commits.
+
+    Ids and idempotency keys are text; a UUID or an int counts as its text. Credits are Decimal, int
+    or text, exact; a float is refused. A time without a zone is UTC. Every exception is a
+    DuctoError; an argument of a wrong type is an InvalidArgumentError that names it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, engine: PricingEngine | None = None, emitter: Emitter | None = None
+    ) -> None:
         self._store = store
+        self._engine = engine
+        self._config: Json | None = None
+        self._emitter = emitter
+
+    @property
+    def engine(self) -> PricingEngine | None:
+        """The prices for offline use: given, or those last loaded or published here."""
+        if self._engine is None and self._config is not None:
+            self._engine = PricingEngine.from_dict(self._config)
+        return self._engine
+
+    def setup(self) -> None:
+        """Install ducto-pg through the store, or upgrade it; a store that cannot says how.
+
+        Raises MigrationError, having changed nothing.
+        """
+        migrate_store(self._store)
+
+    def _report(self, events: Iterable[Event]) -> None:
+        if self._emitter is not None:
+            for event_type, data in events:
+                self._emitter.emit(event_type, data)
+
+    def _charge(self, function: str, params: Json) -> Charge:
+        answer = self._store.call(function, **params, p_raise=False)
+        self._report(charge_events(answer))
+        return charged(answer)
 
     # Accounts ----------------------------------------------------------------------------------
 
     def add_credits(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount,
-        *,
-        type: str = "adjustment",
+        tx_type: str = "adjustment",
+        metadata: Json | None = None,
         expires_at: datetime | None = None,
+        *,
         priority: int | None = None,
         category: str | None = None,
-        idempotency_key: str | None = None,
-        metadata: Json | None = None,
+        idempotency_key: Identifier | None = None,
     ) -> Grant:
-        """Add credits (or take them, with a negative adjustment)."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
-            p_type=type,
-            p_expires_at=moment(expires_at),
+        """Add credits (or take them, with a negative adjustment).
+
+        `tx_type` is purchase, subscription, promo, signup_bonus, adjustment or opening. Raises
+        IdempotencyConflictError.
+        """
+        params = needed(p_user_id=user_id, p_amount=amount, p_type=tx_type) | given(
+            p_expires_at=expires_at,
             p_priority=priority,
             p_category=category,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Grant.parse(self._store.call("ducto_add_credits", **params))
+        answer = self._store.call("ducto_add_credits", **params)
+        self._report([] if answer["replayed"] else [("credits.added", answer)])
+        return Grant.parse(answer)
 
     def revoke_grant(
         self,
@@ -88,12 +140,14 @@ class CreditManager:
         *,
         write_off: bool | None = None,
         reason: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Revocation:
-        """Take back what is left of a grant; what was spent becomes debt or is written off."""
-        params = given(
-            p_transaction_id=transaction_id,
+        """Take back what is left of a grant; what was spent becomes debt or is written off.
+
+        Raises TransactionNotFoundError, NotRefundableError.
+        """
+        params = needed(p_transaction_id=transaction_id) | given(
             p_write_off=write_off,
             p_reason=reason,
             p_idempotency_key=idempotency_key,
@@ -101,95 +155,89 @@ class CreditManager:
         )
         return Revocation.parse(self._store.call("ducto_revoke_grant", **params))
 
-    def get_balance(self, user_id: str) -> Balance:
-        """What the account has now."""
-        return Balance.parse(self._store.call("ducto_get_balance", p_user_id=user_id))
+    def get_balance(self, user_id: Identifier) -> Balance:
+        """What the account has now, in credits; zero for a user that was never seen."""
+        return Balance.parse(self._store.call("ducto_get_balance", **needed(p_user_id=user_id)))
 
-    def get_available(self, user_id: str) -> Decimal:
+    def get_available(self, user_id: Identifier) -> Decimal:
         """What a charge could take now: balance and allowance, less what is held."""
-        answer = self._store.call("ducto_get_available", p_user_id=user_id)
+        answer = self._store.call("ducto_get_available", **needed(p_user_id=user_id))
         return Decimal(answer["available"])
 
     def list_transactions(
         self,
-        user_id: str,
+        user_id: Identifier,
         *,
         limit: int | None = None,
         before: int | None = None,
-        type: str | None = None,
+        tx_type: str | None = None,
     ) -> list[Transaction]:
         """Ledger entries, newest first; `before` is the last transaction_id already seen."""
-        params = given(p_user_id=user_id, p_limit=limit, p_before=before, p_type=type)
+        params = needed(p_user_id=user_id) | given(p_limit=limit, p_before=before, p_type=tx_type)
         rows = self._store.rows("ducto_list_transactions", **params)
         return [Transaction.parse(row) for row in rows]
 
-    def list_lots(self, user_id: str) -> list[Lot]:
+    def list_lots(self, user_id: Identifier) -> list[Lot]:
         """The account's grants, in the order charges draw on them."""
-        return [Lot.parse(row) for row in self._store.rows("ducto_list_lots", p_user_id=user_id)]
+        rows = self._store.rows("ducto_list_lots", **needed(p_user_id=user_id))
+        return [Lot.parse(row) for row in rows]
 
-    def freeze_account(self, user_id: str) -> None:
+    def freeze_account(self, user_id: Identifier) -> None:
         """Refuse every charge and hold of the account until it is unfrozen."""
-        self._store.call("ducto_freeze_account", p_user_id=user_id)
+        self._store.call("ducto_freeze_account", **needed(p_user_id=user_id))
 
-    def unfreeze_account(self, user_id: str) -> None:
+    def unfreeze_account(self, user_id: Identifier) -> None:
         """Let the account charge again."""
-        self._store.call("ducto_unfreeze_account", p_user_id=user_id)
+        self._store.call("ducto_unfreeze_account", **needed(p_user_id=user_id))
 
     # Charging ----------------------------------------------------------------------------------
 
     def deduct(
         self,
-        user_id: str,
-        metrics: Json,
+        user_id: Identifier,
+        metrics: Metrics,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Price a usage and charge it; raises InsufficientCreditsError, CapReachedError, …"""
-        params = given(
-            p_user_id=user_id,
-            p_metrics=metrics,
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Price a usage and charge it.
+
+        Raises InsufficientCreditsError, CapReachedError, FeatureNotEntitledError,
+        AccountFrozenError (the transaction goes on), UnknownModelError, PricingNotLoadedError,
+        EvaluationError, IdempotencyConflictError.
+        """
+        params = needed(p_user_id=user_id, p_metrics=metrics) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(self._store.call("ducto_deduct", **params))
+        return self._charge("ducto_deduct", params)
 
     def deduct_fixed(
         self,
-        user_id: str,
+        user_id: Identifier,
         job_name: str,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge the fixed price of a job."""
-        params = given(
-            p_user_id=user_id,
-            p_job_name=job_name,
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError."""
+        params = needed(p_user_id=user_id, p_job_name=job_name) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(self._store.call("ducto_deduct_fixed", **params))
+        return self._charge("ducto_deduct_fixed", params)
 
     def deduct_amount(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge an amount that was priced elsewhere."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
-            p_idempotency_key=idempotency_key,
-            p_metadata=metadata,
-            p_raise=False,
+        """Charge an amount that was priced elsewhere; raises as `deduct` does."""
+        params = needed(p_user_id=user_id, p_amount=amount) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata
         )
-        return charged(self._store.call("ducto_deduct_amount", **params))
+        return self._charge("ducto_deduct_amount", params)
 
     def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
         """Charge many usages in one call; one result each, in order, none of them raised.
@@ -197,119 +245,138 @@ class CreditManager:
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
         `idempotency_key`, `metadata` and `team_id` where wanted.
         """
-        if not charges:
+        params = needed(p_charges=charges)
+        if not params["p_charges"]:
             return []
-        answer = self._store.call("ducto_deduct_batch", p_charges=list(charges))
+        answer = self._store.call("ducto_deduct_batch", **params)
+        self._report(event for item in answer for event in charge_events(item))
         return [Charge.parse(item) for item in answer]
 
-    def quote(self, user_id: str, metrics: Json, *, team_id: str | None = None) -> Quote:
+    def quote(
+        self, user_id: Identifier, metrics: Metrics, *, team_id: Identifier | None = None
+    ) -> Quote:
         """What a charge would do now, or why it would be denied; writes nothing."""
-        params = given(p_user_id=user_id, p_metrics=metrics, p_team_id=team_id)
+        params = needed(p_user_id=user_id, p_metrics=metrics) | given(p_team_id=team_id)
         return Quote.parse(self._store.call("ducto_quote", **params))
 
     def explain(self, transaction_id: int) -> Explanation:
-        """A ledger entry with its expressions, variables and lots, and whether it recomputes."""
-        return Explanation.parse(self._store.call("ducto_explain", p_transaction_id=transaction_id))
+        """A ledger entry with its expressions, variables and lots, and whether it recomputes.
+
+        Raises TransactionNotFoundError.
+        """
+        params = needed(p_transaction_id=transaction_id)
+        return Explanation.parse(self._store.call("ducto_explain", **params))
 
     # Holds -------------------------------------------------------------------------------------
 
-    def reserve(
+    def reserve_credits(
         self,
-        user_id: str,
+        user_id: Identifier,
         amount: Amount | None = None,
-        *,
-        metrics: Json | None = None,
-        operation_type: str | None = None,
-        ttl_seconds: int | None = None,
-        min_balance: Amount | None = None,
-        required_feature: str | None = None,
-        idempotency_key: str | None = None,
+        operation_type: str | None = "usage",
         metadata: Json | None = None,
+        min_balance: Amount | None = None,
+        *,
+        metrics: Metrics | None = None,
+        ttl_seconds: int | None = None,
+        required_feature: str | None = None,
+        idempotency_key: Identifier | None = None,
     ) -> Hold:
-        """Set credits aside: an amount, or the estimated price of a usage."""
-        params = given(
-            p_user_id=user_id,
-            p_amount=money(amount),
+        """Set credits aside: an amount, or the estimated price of a usage.
+
+        For 600 seconds, or `ttl_seconds` (at most 604800). An operation that `metrics` name goes
+        before the default `operation_type`. Raises InsufficientCreditsError,
+        CapReachedError, ConcurrencyLimitError, FeatureNotEntitledError, AccountFrozenError.
+        """
+        params = needed(p_user_id=user_id) | given(
+            p_amount=amount,
             p_metrics=metrics,
-            p_operation_type=operation_type,
+            p_operation_type=operation_of(operation_type, metrics),
             p_ttl_seconds=ttl_seconds,
-            p_min_balance=money(min_balance),
+            p_min_balance=min_balance,
             p_required_feature=required_feature,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
-            p_raise=False,
         )
-        return held(self._store.call("ducto_reserve", **params))
+        answer = self._store.call("ducto_reserve", **params, p_raise=False)
+        self._report(hold_events(answer))
+        return held(answer)
 
     def settle(
         self,
         reservation_id: UUID | str,
-        metrics: Json | None = None,
+        metrics: Metrics | None = None,
         *,
         amount: Amount | None = None,
         final: bool | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
         """Charge what was really used (nothing given: all of the hold) and free the rest.
 
-        `final=False` charges a part and keeps the hold open.
+        `final=False` charges a part and keeps the hold open. Raises ReservationNotFoundError,
+        ReservationExpiredError.
         """
-        params = given(
-            p_reservation_id=reservation_id,
+        params = needed(p_reservation_id=reservation_id) | given(
             p_metrics=metrics,
-            p_amount=money(amount),
+            p_amount=amount,
             p_final=final,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
-            p_raise=False,
         )
-        return charged(self._store.call("ducto_settle", **params))
+        return self._charge("ducto_settle", params)
 
     def release(self, reservation_id: UUID | str) -> Hold:
-        """Give a hold up; nothing is charged."""
-        return Hold.parse(self._store.call("ducto_release", p_reservation_id=reservation_id))
+        """Give a hold up; nothing is charged. Raises ReservationNotFoundError."""
+        params = needed(p_reservation_id=reservation_id)
+        answer = self._store.call("ducto_release", **params)
+        self._report([] if answer.get("replayed") else [("credits.reservation_released", answer)])
+        return Hold.parse(answer)
 
     def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
-        """Move a hold's deadline."""
-        params = given(p_reservation_id=reservation_id, p_ttl_seconds=ttl_seconds)
+        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError."""
+        params = needed(p_reservation_id=reservation_id) | given(p_ttl_seconds=ttl_seconds)
         return held(self._store.call("ducto_renew", **params))
 
     @contextmanager
-    def hold(
+    def billed(
         self,
-        user_id: str,
-        amount: Amount | None = None,
+        user_id: Identifier,
+        estimate: Metrics | Amount,
         *,
-        metrics: Json | None = None,
-        operation_type: str | None = None,
+        operation_type: str | None = "usage",
         ttl_seconds: int | None = None,
         required_feature: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Iterator[Lease]:
-        """Reserve, run the block, settle what `lease.settle(…)` was told; release otherwise."""
-        hold = self.reserve(
+        metadata: Json | None = None,
+    ) -> Iterator[Bill]:
+        """Reserve the estimate, run the block, and charge what `bill.settle(usage)` reports.
+
+        The block is entered only when the estimate (a usage, or an amount) can be paid. When it
+        raises, or reports no usage, the hold is released and nothing is charged. Do not use it
+        inside an open transaction: the account would stay locked while the block runs.
+        """
+        hold = self.reserve_credits(
             user_id,
-            amount,
-            metrics=metrics,
+            amount=estimate if isinstance(estimate, Decimal | int | str) else None,
+            metrics=None if isinstance(estimate, Decimal | int | str) else estimate,
             operation_type=operation_type,
             ttl_seconds=ttl_seconds,
             required_feature=required_feature,
-            idempotency_key=idempotency_key,
+            metadata=metadata,
         )
-        lease = Lease(hold)
+        bill = Bill(hold)
         try:
-            yield lease
+            yield bill
         except BaseException as failure:
             try:
-                self.release(lease.reservation_id)
+                self.release(bill.reservation_id)
             except Exception as second:
-                failure.add_note(f"The hold {lease.reservation_id} was not released: {second}")
+                failure.add_note(f"The hold {bill.reservation_id} was not released: {second}")
             raise
-        if lease.wanted is None:
-            self.release(lease.reservation_id)
+        if bill.reported is None:
+            self.release(bill.reservation_id)
         else:
-            lease.charge = self.settle(lease.reservation_id, **lease.wanted)
+            bill.charge = self.settle(bill.reservation_id, **bill.reported)
 
     def expire_reservations(self) -> int:
         """Close the holds whose deadline has passed (they stopped counting by themselves)."""
@@ -318,101 +385,138 @@ class CreditManager:
 
     # Refunds and expiry ------------------------------------------------------------------------
 
-    def refund(
+    def refund_credits(
         self,
         transaction_id: int,
         amount: Amount | None = None,
-        *,
         reason: str | None = None,
-        idempotency_key: str | None = None,
         metadata: Json | None = None,
+        *,
+        idempotency_key: Identifier | None = None,
     ) -> Refund:
-        """Give a charge back, or part of it, to its payer and the lots it drew on."""
-        params = given(
-            p_transaction_id=transaction_id,
-            p_amount=money(amount),
+        """Give a charge back, or part of it, to its payer and the lots it drew on.
+
+        Raises TransactionNotFoundError, RefundExceedsChargeError, NotRefundableError.
+        """
+        params = needed(p_transaction_id=transaction_id) | given(
+            p_amount=amount,
             p_reason=reason,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
         )
-        return Refund.parse(self._store.call("ducto_refund", **params))
+        answer = self._store.call("ducto_refund", **params)
+        self._report([] if answer["replayed"] else [("credits.refunded", answer)])
+        return Refund.parse(answer)
 
-    def sweep_expired_credits(self, *, dry_run: bool = False) -> list[ExpiredAccount]:
+    def sweep_expired_credits(self, dry_run: bool = False) -> SweepResult:
         """Book the expiry of lapsed credits; they stopped counting when they lapsed."""
-        rows = self._store.rows("ducto_sweep_expired_credits", p_dry_run=dry_run)
-        return [ExpiredAccount.parse(row) for row in rows]
+        rows = self._store.rows("ducto_sweep_expired_credits", **needed(p_dry_run=dry_run))
+        self._report([] if dry_run else [("credits.expired", row) for row in rows])
+        return SweepResult.of(ExpiredAccount.parse(row) for row in rows)
 
     # Plans -------------------------------------------------------------------------------------
 
     def set_user_plan(
-        self, user_id: str, plan_key: str | None, *, period_anchor: datetime | None = None
+        self,
+        user_id: Identifier,
+        plan_key: str | None,
+        *,
+        period_anchor: datetime | None = None,
     ) -> UserPlan:
-        """Put an account on a plan; None leaves it to the pricing's default plan."""
-        params = given(p_user_id=user_id, p_period_anchor=moment(period_anchor))
-        answer = self._store.call("ducto_set_user_plan", p_plan_key=plan_key, **params)
+        """Put an account on a plan; None leaves it to the pricing's default plan.
+
+        Raises PlanNotFoundError, PricingNotLoadedError.
+        """
+        plan = given(p_plan_key=plan_key) or {"p_plan_key": None}
+        params = needed(p_user_id=user_id) | plan | given(p_period_anchor=period_anchor)
+        answer = self._store.call("ducto_set_user_plan", **params)
+        self._report([("credits.plan_changed", answer)])
         return UserPlan.parse(answer)
 
-    def get_user_plan(self, user_id: str) -> UserPlan:
+    def get_user_plan(self, user_id: Identifier) -> UserPlan:
         """The account's plan and its current period."""
-        return UserPlan.parse(self._store.call("ducto_get_user_plan", p_user_id=user_id))
+        return UserPlan.parse(self._store.call("ducto_get_user_plan", **needed(p_user_id=user_id)))
 
     def list_plans(self) -> list[Plan]:
         """The plans of the active pricing, in its order."""
         return [Plan.parse(row) for row in self._store.rows("ducto_list_plans")]
 
-    def check_feature(self, user_id: str, feature: str) -> Feature:
+    def check_feature(self, user_id: Identifier, feature: str) -> Feature:
         """Whether the account's plan has a feature, and its value."""
-        answer = self._store.call("ducto_check_feature", p_user_id=user_id, p_feature=feature)
-        return Feature.parse(answer)
+        params = needed(p_user_id=user_id, p_feature=feature)
+        return Feature.parse(self._store.call("ducto_check_feature", **params))
 
     # Spend caps --------------------------------------------------------------------------------
 
     def set_spend_cap(
         self,
-        user_id: str,
-        cap_type: str,
-        limit: Amount,
+        user_id: Identifier | SpendCap,
+        cap_type: str | None = None,
+        limit: Amount | None = None,
         *,
         action: str = "deny",
         model: str | None = None,
     ) -> SpendCap:
-        """Cap what leaves an account in a day, week or month; of one model or of all."""
-        params = given(
-            p_user_id=user_id,
-            p_cap_type=cap_type,
-            p_limit=money(limit),
-            p_action=action,
-            p_model=model,
-        )
+        """Cap what leaves an account in a day, week or month; of one model or of all.
+
+        `cap_type` is daily, weekly or monthly, `action` deny, warn or notify. All of it may come as
+        one SpendCap: `set_spend_cap(SpendCap(user_id="ann", cap_type="daily", limit=50))`.
+        """
+        if isinstance(user_id, SpendCap):
+            cap = user_id
+            params = cap_parameters(cap.user_id, cap.cap_type, cap.limit, cap.action, cap.model)
+        else:
+            params = cap_parameters(user_id, cap_type, limit, action, model)
         return SpendCap.parse(self._store.call("ducto_set_spend_cap", **params))
 
-    def list_spend_caps(self, user_id: str) -> list[SpendCap]:
+    def list_spend_caps(self, user_id: Identifier) -> list[SpendCap]:
         """The account's caps with what their current windows have used."""
-        rows = self._store.rows("ducto_list_spend_caps", p_user_id=user_id)
+        rows = self._store.rows("ducto_list_spend_caps", **needed(p_user_id=user_id))
         return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
-    def remove_spend_cap(self, user_id: str, cap_type: str, *, model: str | None = None) -> bool:
+    def remove_spend_cap(
+        self, user_id: Identifier, cap_type: str, *, model: str | None = None
+    ) -> bool:
         """Remove a cap; False when there was none."""
-        params = given(p_user_id=user_id, p_cap_type=cap_type, p_model=model)
+        params = needed(p_user_id=user_id, p_cap_type=cap_type) | given(p_model=model)
         answer = self._store.call("ducto_remove_spend_cap", **params)
         return bool(answer["removed"])
 
     def check_spend_cap(
-        self, user_id: str, amount: Amount | None = None, *, model: str | None = None
+        self, user_id: Identifier, amount: Amount | None = None, *, model: str | None = None
     ) -> CapCheck:
         """Whether the caps leave room for an amount; writes nothing."""
-        params = given(p_user_id=user_id, p_amount=money(amount), p_model=model)
+        params = needed(p_user_id=user_id) | given(p_amount=amount, p_model=model)
         return CapCheck.parse(self._store.call("ducto_check_spend_cap", **params))
 
     # Pricing -----------------------------------------------------------------------------------
 
-    def set_pricing(self, config: Json, *, label: str | None = None) -> PricingVersion:
-        """Publish a pricing as a new, active version."""
-        params = given(p_config=self._prepared(config), p_label=label)
-        return PricingVersion.parse(self._store.call("ducto_pricing_set", **params))
+    def publish_pricing(
+        self, config: PricingConfig | Json, label: str | None = None
+    ) -> PricingVersion:
+        """Publish a pricing as a new, active version, and keep it as `engine`.
+
+        Raises ConfigError with every error in `error.detail["errors"]`; nothing is published then.
+        """
+        checked = needed(p_config=plain_config(config))
+        params = given(p_config=self._prepared(checked["p_config"]), p_label=label)
+        version = PricingVersion.parse(self._store.call("ducto_pricing_set", **params))
+        self._engine, self._config = None, version.config
+        return version
+
+    def publish_pricing_from_dict(self, config: Json, label: str | None = None) -> PricingVersion:
+        """`publish_pricing` after checking the config here, so that an error costs no call."""
+        PricingEngine.from_dict(config)
+        return self.publish_pricing(config, label)
+
+    def load_pricing_from_store(self) -> PricingEngine:
+        """Load the active pricing into `engine`. Raises PricingNotLoadedError."""
+        version = self.get_pricing()
+        self._engine = PricingEngine.from_dict(version.config or {})
+        return self._engine
 
     def get_pricing(self) -> PricingVersion:
-        """The active pricing."""
+        """The active pricing. Raises PricingNotLoadedError."""
         return PricingVersion.parse(self._store.call("ducto_pricing_get"))
 
     def list_pricing(self) -> list[PricingVersion]:
@@ -420,47 +524,49 @@ class CreditManager:
         return [PricingVersion.parse(row) for row in self._store.rows("ducto_pricing_list")]
 
     def activate_pricing(self, version: int) -> PricingVersion:
-        """Make an older version the active one."""
-        return PricingVersion.parse(self._store.call("ducto_pricing_activate", p_version=version))
+        """Make an older version the active one. Raises VersionNotFoundError."""
+        answer = self._store.call("ducto_pricing_activate", **needed(p_version=version))
+        return PricingVersion.parse(answer)
 
-    def validate_pricing(self, config: Json) -> Validation:
+    def validate_pricing(self, config: PricingConfig | Json) -> Validation:
         """Every error of a config, without publishing it."""
+        params = needed(p_config=plain_config(config))
         if self._compiles_here():
-            return validated(config)
-        return Validation.parse(self._store.call("ducto_pricing_validate", p_config=config))
+            return validated(params["p_config"])
+        return Validation.parse(self._store.call("ducto_pricing_validate", **params))
 
     def export_pricing(self, version: int) -> Mapping[str, Any]:
-        """The config of a version, as it was published."""
-        answer = self._store.call("ducto_pricing_export", p_version=version)
+        """The config of a version, as it was published. Raises VersionNotFoundError."""
+        answer = self._store.call("ducto_pricing_export", **needed(p_version=version))
         config: Mapping[str, Any] = answer
         return config
 
     def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
         """What changed between two versions, a row for each expression or setting."""
-        return self._store.rows("ducto_pricing_diff", p_from=from_version, p_to=to_version)
+        params = needed(p_from=from_version, p_to=to_version)
+        return self._store.rows("ducto_pricing_diff", **params)
 
     def calculate(
         self,
-        metrics: Json,
+        metrics: Metrics,
         *,
-        config: Json | None = None,
+        config: PricingConfig | Json | None = None,
         version: int | None = None,
         plan_key: str | None = None,
     ) -> Calculation:
         """Price a usage without an account: by a config, a version, or the active pricing."""
-        params = given(
-            p_metrics=metrics,
-            p_config=None if config is None else self._prepared(config),
-            p_version=version,
-            p_plan_key=plan_key,
-        )
+        params = needed(p_metrics=metrics) | given(p_version=version, p_plan_key=plan_key)
+        if config is not None:
+            checked = needed(p_config=plain_config(config))
+            params |= {"p_config": self._prepared(checked["p_config"])}
         return Calculation.parse(self._store.call("ducto_calculate", **params))
 
     def reprice(
-        self, config: Json, start: datetime, end: datetime | None = None
+        self, config: PricingConfig | Json, start: datetime, end: datetime | None = None
     ) -> list[RepricedModel]:
-        """What a window's stored usage would have cost under another config."""
-        params = given(p_config=self._prepared(config), p_start=moment(start), p_end=moment(end))
+        """What a window's stored usage would have cost under another config, by model."""
+        params = needed(p_config=plain_config(config), p_start=start) | given(p_end=end)
+        params |= {"p_config": self._prepared(params["p_config"])}
         return [RepricedModel.parse(row) for row in self._store.rows("ducto_reprice", **params)]
 
     def _prepared(self, config: Json) -> Json:

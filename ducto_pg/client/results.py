@@ -7,11 +7,11 @@ newer server never breaks an older client and a new key is reachable before it h
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from dataclasses import fields as dataclass_fields
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -35,6 +35,7 @@ __all__ = [
     "Result",
     "Revocation",
     "SpendCap",
+    "SweepResult",
     "Transaction",
     "UserPlan",
     "Validation",
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+# Sums of money that are computed here keep every digit.
+EXACT = Context(prec=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,6 +369,24 @@ class ExpiredAccount(Result):
     user_id: str
     expired: Decimal = ZERO
     lots: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """What a sweep booked, or would book: how many grants lapsed, their credits, and whose."""
+
+    count: int = 0
+    amount: Decimal = ZERO
+    accounts: tuple[ExpiredAccount, ...] = ()
+
+    @classmethod
+    def of(cls, accounts: Iterable[ExpiredAccount]) -> Self:
+        """The sums over the accounts."""
+        found = tuple(accounts)
+        amount = ZERO
+        for account in found:
+            amount = EXACT.add(amount, account.expired)
+        return cls(count=sum(account.lots for account in found), amount=amount, accounts=found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ these two and every client works over it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, Self, TypeAlias, cast
 
 import psycopg
 from psycopg import pq
@@ -26,7 +27,8 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import NumericLoader
 
 from ducto_pg import exact_json
-from ducto_pg.errors import translate
+from ducto_pg.client.arguments import is_storable
+from ducto_pg.errors import InvalidArgumentError, translate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncPostgresStore",
     "AsyncStore",
+    "Emitter",
     "PostgresStore",
     "Store",
 ]
@@ -75,6 +78,43 @@ class AsyncStore(Protocol):
         """Call a function that returns a table."""
 
 
+class Emitter(Protocol):
+    """Who is told what a manager did: `emit("credits.deducted", answer)`."""
+
+    def emit(self, event_type: str, data: Mapping[str, Any]) -> Any:
+        """Take an event; with the asynchronous manager, what comes back may be awaitable."""
+
+
+async def finished(outcome: Any) -> None:
+    """Wait for an emitter that is asynchronous."""
+    if inspect.isawaitable(outcome):
+        await outcome
+
+
+CANNOT_MIGRATE = (
+    "this store cannot install: run `ducto migrate` with the database's DSN, or run the file that"
+    " `ducto migrate --sql` prints"
+)
+
+
+def migrate_store(store: Store) -> None:
+    """Install or upgrade through a store that knows how to."""
+    from ducto_pg.install.manifest import MigrationError
+
+    if not hasattr(store, "migrate"):
+        raise MigrationError(CANNOT_MIGRATE)
+    store.migrate()
+
+
+async def migrate_async_store(store: AsyncStore) -> None:
+    """The same, awaited."""
+    from ducto_pg.install.manifest import MigrationError
+
+    if not hasattr(store, "migrate"):
+        raise MigrationError(CANNOT_MIGRATE)
+    await store.migrate()
+
+
 class _JsonLoader(Loader):
     """Reads json and jsonb without ever making a float, whatever the connection is set to."""
 
@@ -94,15 +134,54 @@ def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralS
 
 
 def _values(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _adapted(value) for name, value in params.items()}
+    return {name: _adapted(name, value) for name, value in params.items()}
 
 
-def _adapted(value: Any) -> Any:
+def _adapted(name: str, value: Any) -> Any:
+    argument = name.removeprefix("p_")
     if isinstance(value, float):
-        raise TypeError(f"{value!r} is a float; amounts are Decimal, int or text")
+        raise InvalidArgumentError(
+            f"{argument} is a float; amounts are Decimal, int or text.",
+            detail={"argument": argument},
+        )
     if isinstance(value, Mapping | list | tuple):
-        return Jsonb(value, dumps=exact_json.dumps)
+        text = json_text(argument, value)
+        return Jsonb(value, dumps=lambda _: text)
     return value
+
+
+def json_text(argument: str, value: Any) -> str:
+    """An argument written as JSON; what JSON or PostgreSQL cannot hold is refused by its name."""
+    try:
+        text = exact_json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(
+            f"{argument} cannot be written as JSON: {error}.", detail={"argument": argument}
+        ) from None
+    # Both are written as escapes, so only a text with one of them has to be looked at.
+    if ("\\u0000" in text or "\\ud" in text) and not _storable(value):
+        raise InvalidArgumentError(
+            f"{argument} contains a character that PostgreSQL cannot store.",
+            detail={"argument": argument},
+        )
+    return text
+
+
+def _storable(value: Any) -> bool:
+    """Whether every text in a JSON value is one that PostgreSQL can store."""
+    if isinstance(value, Mapping):
+        return all(_storable(name) and _storable(member) for name, member in value.items())
+    if isinstance(value, list | tuple):
+        return all(_storable(member) for member in value)
+    return not isinstance(value, str) or is_storable(value)
+
+
+@contextmanager
+def _errors_translated() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error) from error
 
 
 def _register_loaders(context: AdaptContext) -> None:
@@ -177,6 +256,13 @@ class PostgresStore:
                 self._own = psycopg.connect(dsn, **OWN_CONNECTION)
             return self._own
 
+    def migrate(self) -> None:
+        """Install ducto-pg into the database, or upgrade it; MigrationError if that fails."""
+        from ducto_pg.install.migrate import migrate
+
+        with self._connection() as connection, _errors_translated():
+            migrate(connection)
+
     def close(self) -> None:
         """Close the connection this store opened; one that was passed in stays open."""
         if self._own is not None:
@@ -238,6 +324,19 @@ class AsyncPostgresStore:
             if self._own is None or not _is_usable(self._own):
                 self._own = await psycopg.AsyncConnection.connect(dsn, **OWN_CONNECTION)
             return self._own
+
+    async def migrate(self) -> None:
+        """Install ducto-pg into the database of a DSN or pool, or upgrade it, in a thread."""
+        from ducto_pg.install.manifest import MigrationError
+        from ducto_pg.install.migrate import migrate
+
+        dsn = self._source if isinstance(self._source, str) else None
+        if dsn is None and not isinstance(self._source, psycopg.AsyncConnection):
+            dsn = cast(Any, self._source).conninfo
+        if dsn is None:
+            raise MigrationError(CANNOT_MIGRATE)
+        with _errors_translated():
+            await asyncio.to_thread(migrate, dsn)
 
     async def close(self) -> None:
         """Close the connection this store opened; one that was passed in stays open."""

@@ -16,12 +16,13 @@ from decimal import Decimal
 from typing import Any
 
 from ducto_pg import errors
+from ducto_pg.client.usage import UsageMetrics
 from ducto_pg.exact_json import dumps
 from ducto_pg.plpython.config import CheckedConfig
 from ducto_pg.plpython.machine import Program
 from ducto_pg.plpython.names import DEFAULT_KEY, METRICS_BYTES_LIMIT, nearest
 from ducto_pg.plpython.runtime import Pricing, PricingFailure, match_model, number_text
-from ducto_pg.pricing.schema import pricing_schema
+from ducto_pg.pricing.typed import PricingConfig, plain_config
 
 __all__ = ["CostBreakdown", "PricingEngine"]
 
@@ -84,7 +85,8 @@ class _Rates:
 class PricingEngine:
     """Prices usages with one config. Make one with `from_dict`."""
 
-    def __init__(self, checked: CheckedConfig) -> None:
+    def __init__(self, checked: CheckedConfig, config: Mapping[str, Any]) -> None:
+        self._config = config
         self._rates = _Rates(checked)
         self._plan_keys = tuple(checked.plan_keys)
         self._pricing = Pricing(self._rates, checked.metric_names, checked.scale, checked.rounding)
@@ -92,12 +94,15 @@ class PricingEngine:
         self._warnings = tuple(checked.warnings)
 
     @classmethod
-    def from_dict(cls, config: object) -> PricingEngine:
-        """An engine for a config; InvalidExpressionError or ConfigError if it is not valid."""
-        checked = CheckedConfig(dict(config) if isinstance(config, Mapping) else config)
+    def from_dict(cls, config: PricingConfig | Mapping[str, Any]) -> PricingEngine:
+        """An engine for a config; raises ConfigError with every error if it is not valid."""
+        plain: object = plain_config(config)
+        if not isinstance(plain, Mapping):
+            raise errors.ConfigError("The pricing config must be an object.")
+        checked = CheckedConfig(dict(plain))
         if checked.errors:
             raise _invalid_config(checked.errors)
-        return cls(checked)
+        return cls(checked, plain)
 
     @property
     def min_balance(self) -> Decimal:
@@ -109,8 +114,13 @@ class PricingEngine:
         """Prices that are zero or negative for typical usage."""
         return self._warnings
 
-    def calculate(self, metrics: Mapping[str, Any], plan: str | None = None) -> CostBreakdown:
-        """The price of one usage, for accounts of a plan if one is named."""
+    def calculate(
+        self, metrics: UsageMetrics | Mapping[str, Any], plan: str | None = None
+    ) -> CostBreakdown:
+        """The price of one usage in credits, for accounts of a plan if one is named.
+
+        Raises UnknownModelError, EvaluationError, InvalidArgumentError, PlanNotFoundError.
+        """
         plan_key = self._plan_key(plan)
         try:
             price = self._pricing.price(_prepared(metrics), plan_key)
@@ -128,34 +138,37 @@ class PricingEngine:
         )
 
     def calculate_batch(
-        self, usages: Iterable[Mapping[str, Any]], plan: str | None = None
+        self, usages: Iterable[UsageMetrics | Mapping[str, Any]], plan: str | None = None
     ) -> list[CostBreakdown]:
         """The prices of several usages, in order; the first that has none raises."""
         return [self.calculate(metrics, plan) for metrics in usages]
 
-    def get_fixed_cost(self, job_name: str, plan: str | None = None) -> Decimal:
-        """The price of a job of the `fixed` section; UnknownFixedJobError if there is none."""
+    def get_fixed_cost(self, job_name: str, plan: str | None = None) -> Decimal | None:
+        """The price of a job of the `fixed` section, in credits; None if there is no such job."""
         plan_key = self._plan_key(plan)
         try:
             return _trimmed(self._pricing.fixed_cost(job_name, plan_key))
         except PricingFailure as failure:
+            if failure.code == errors.UnknownFixedJobError.code:
+                return None
             raise _typed(failure) from None
 
     def has_model(self, model: str, plan: str | None = None) -> bool:
-        """Whether usage of this model has a price: its own, a prefix's or the default."""
-        return match_model(self._rates, self._plan_key(plan), model) is not None
-
-    def resolve_model(self, model: str, plan: str | None = None) -> str:
-        """The key of `models` that prices this model; UnknownModelError if none does."""
+        """Whether exactly this model has a price of its own."""
         match = match_model(self._rates, self._plan_key(plan), model)
-        if match is None:
-            raise _typed(PricingFailure("DU004", {"model": model}))
-        return match[1]
+        return match is not None and match[1] == model
 
-    @staticmethod
-    def pricing_schema() -> dict[str, Any]:
-        """The JSON Schema of a config, for editors."""
-        return pricing_schema()
+    def resolve_model(self, model: str, plan: str | None = None) -> str | None:
+        """The key of `models` that prices this model: itself, the longest prefix, the default.
+
+        None when nothing matches.
+        """
+        match = match_model(self._rates, self._plan_key(plan), model)
+        return None if match is None else match[1]
+
+    def pricing_schema(self) -> PricingConfig:
+        """The config this engine prices by, typed."""
+        return PricingConfig.from_dict(self._config)
 
     def _plan_key(self, plan: str | None) -> str:
         if plan is None or plan in self._plan_keys:
@@ -190,8 +203,9 @@ def _trimmed(value: Decimal) -> Decimal:
     return Decimal(number_text(value))
 
 
-def _prepared(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _prepared(usage: UsageMetrics | Mapping[str, Any]) -> dict[str, Any]:
     """The metrics as a database passes them: numbers as Decimal, bounded in size."""
+    metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
     if not isinstance(metrics, Mapping):
         raise errors.InvalidArgumentError(
             "The metrics must be an object.", detail={"argument": "metrics"}

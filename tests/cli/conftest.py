@@ -59,7 +59,7 @@ def manage() -> Iterator[Manage]:
 def priced(dsn: str, manage: Manage) -> CreditManager:
     """The test's database with PRICING published."""
     manager = manage(dsn)
-    manager.set_pricing(PRICING, label="test")
+    manager.publish_pricing(PRICING, label="test")
     return manager
 
 

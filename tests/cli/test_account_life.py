@@ -18,7 +18,7 @@ NOBODY = "6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11"
 
 @pytest.fixture(autouse=True)
 def ann(priced: CreditManager) -> Iterator[CreditManager]:
-    priced.add_credits("ann", 100, type="purchase")
+    priced.add_credits("ann", 100, tx_type="purchase")
     yield priced
     assert priced.check() == []
 
@@ -66,7 +66,7 @@ def test_a_refund_goes_back_and_never_beyond_the_charge(run: Run, ann: CreditMan
 
 
 def test_a_grant_is_revoked(run: Run, ann: CreditManager) -> None:
-    grant = ann.list_transactions("ann", type="purchase")[0].transaction_id
+    grant = ann.list_transactions("ann", tx_type="purchase")[0].transaction_id
     ann.deduct_amount("ann", 30)
     result = run("credits", "revoke", str(grant), "--reason", "chargeback")
     assert result.exit_code == 0

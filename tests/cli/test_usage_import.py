@@ -40,13 +40,13 @@ def prepare(dsn: str) -> None:
     """Publish PRICING and give ann credits."""
     with PostgresStore(dsn) as store:
         manager = CreditManager(store)
-        manager.set_pricing(PRICING)
-        manager.add_credits("ann", GRANT, type="purchase")
+        manager.publish_pricing(PRICING)
+        manager.add_credits("ann", GRANT, tx_type="purchase")
 
 
 @pytest.fixture
 def ann(priced: CreditManager) -> CreditManager:
-    priced.add_credits("ann", GRANT, type="purchase")
+    priced.add_credits("ann", GRANT, tx_type="purchase")
     return priced
 
 

@@ -117,12 +117,6 @@ def test_an_amount_keeps_its_digits(amount: Any) -> None:
     assert str(store.calls[0][1]["p_amount"]) == "0.10"
 
 
-def test_a_time_without_a_zone_is_refused() -> None:
-    manager = CreditManager(Recorder({}))
-    with pytest.raises(InvalidArgumentError, match="no time zone"):
-        manager.add_credits("ann", 1, expires_at=datetime(2026, 1, 1))
-
-
 @pytest.mark.parametrize(("evaluator", "compiled"), [("portable", True), ("plpython", False)])
 def test_a_pricing_is_compiled_here_only_where_the_server_cannot(
     evaluator: str, compiled: bool
@@ -131,7 +125,7 @@ def test_a_pricing_is_compiled_here_only_where_the_server_cannot(
     store = Recorder(
         {"ducto_version": {"evaluator": evaluator}, "ducto_pricing_set": {"version": 1}}
     )
-    CreditManager(store).set_pricing(config)
+    CreditManager(store).publish_pricing(config)
     sent = store.calls[-1][1]["p_config"]
     assert ("_compiled" in sent) is compiled
     assert sent["models"] == config["models"]
@@ -143,7 +137,7 @@ def test_a_pricing_with_errors_is_refused_before_it_is_sent() -> None:
     with pytest.raises(
         InvalidExpressionError, match=r"models\.m: unknown name 'input_token'"
     ) as caught:
-        CreditManager(store).set_pricing({"models": {"m": "input_token", "n": "1 +"}})
+        CreditManager(store).publish_pricing({"models": {"m": "input_token", "n": "1 +"}})
     assert [error["path"] for error in caught.value.detail["errors"]] == ["models.m", "models.n"]
     assert len(store.calls) == 1
 
@@ -157,17 +151,17 @@ HOLD_ANSWERS: dict[str, Any] = {
 
 def test_a_hold_is_settled_when_its_block_ends() -> None:
     store = Recorder(HOLD_ANSWERS)
-    with CreditManager(store).hold("ann", 5, ttl_seconds=60) as lease:
-        lease.settle({"model": "m", "input_tokens": 3}, idempotency_key="k")
+    with CreditManager(store).billed("ann", 5, ttl_seconds=60) as bill:
+        bill.settle({"model": "m", "input_tokens": 3}, metadata={"k": 1})
         assert [name for name, _ in store.calls] == ["ducto_reserve"]
-    assert lease.charge is not None
-    assert lease.charge.cost == 3
+    assert bill.charge is not None
+    assert bill.charge.cost == 3
     assert store.calls[-1] == (
         "ducto_settle",
         {
             "p_reservation_id": UUID(HOLD),
             "p_metrics": {"model": "m", "input_tokens": 3},
-            "p_idempotency_key": "k",
+            "p_metadata": {"k": 1},
             "p_raise": False,
         },
     )
@@ -175,20 +169,20 @@ def test_a_hold_is_settled_when_its_block_ends() -> None:
 
 def test_a_hold_is_released_when_nothing_was_used_or_the_block_failed() -> None:
     store = Recorder(HOLD_ANSWERS)
-    with CreditManager(store).hold("ann", 5):
+    with CreditManager(store).billed("ann", 5):
         pass
     assert [name for name, _ in store.calls] == ["ducto_reserve", "ducto_release"]
 
     store = Recorder(HOLD_ANSWERS)
-    with pytest.raises(ZeroDivisionError), CreditManager(store).hold("ann", 5) as lease:
-        lease.settle(amount=3)
+    with pytest.raises(ZeroDivisionError), CreditManager(store).billed("ann", 5) as bill:
+        bill.settle(amount=3)
         raise ZeroDivisionError
     assert [name for name, _ in store.calls] == ["ducto_reserve", "ducto_release"]
 
 
 def test_a_hold_that_cannot_be_released_does_not_hide_the_failure() -> None:
     store = Recorder({**HOLD_ANSWERS, "ducto_release": RuntimeError("gone")})
-    with pytest.raises(ZeroDivisionError) as caught, CreditManager(store).hold("ann", 5):
+    with pytest.raises(ZeroDivisionError) as caught, CreditManager(store).billed("ann", 5):
         raise ZeroDivisionError
     assert caught.value.__notes__ == [f"The hold {HOLD} was not released: gone"]
 
@@ -196,7 +190,7 @@ def test_a_hold_that_cannot_be_released_does_not_hide_the_failure() -> None:
 def test_a_denied_hold_is_raised() -> None:
     denied = {"status": "denied", "code": "DU001", "message": "reached"}
     manager = CreditManager(Recorder({"ducto_reserve": denied}))
-    with pytest.raises(CapReachedError), manager.hold("ann", 5):
+    with pytest.raises(CapReachedError), manager.billed("ann", 5):
         pytest.fail("the block must not run")
 
 
@@ -204,9 +198,9 @@ def test_the_asynchronous_manager_makes_the_same_calls() -> None:
     async def work(manager: AsyncCreditManager) -> None:
         with pytest.raises(InsufficientCreditsError):
             await manager.deduct("ann", {"model": "m"})
-        async with manager.hold("ann", 5) as lease:
-            lease.settle(amount="3")
-        await manager.set_pricing({"models": {"m": 1}}, label="x")
+        async with manager.billed("ann", 5) as bill:
+            bill.settle(amount="3")
+        await manager.publish_pricing({"models": {"m": 1}}, label="x")
         assert [lot.lot_id for lot in await manager.list_lots("ann")] == [4]
 
     answers = {
@@ -241,7 +235,7 @@ def test_both_managers_have_the_same_methods() -> None:
     assert methods(CreditManager).keys() == methods(AsyncCreditManager).keys()
 
 
-def test_moments_with_a_zone_are_sent_as_they_are() -> None:
+def test_a_time_is_sent_as_it_is_and_without_a_zone_is_utc() -> None:
     store = Recorder(
         {
             "ducto_add_credits": {
@@ -249,9 +243,12 @@ def test_moments_with_a_zone_are_sent_as_they_are() -> None:
                 "user_id": "a",
                 "amount": 1,
                 "balance_after": 1,
+                "replayed": False,
             }
         }
     )
     until = datetime(2026, 12, 31, tzinfo=UTC)
-    CreditManager(store).add_credits("a", 1, type="promo", expires_at=until, priority=5)
+    CreditManager(store).add_credits("a", 1, tx_type="promo", expires_at=until, priority=5)
     assert store.calls[0][1]["p_expires_at"] == until
+    CreditManager(store).add_credits("a", 1, expires_at=datetime(2026, 12, 31))
+    assert store.calls[1][1]["p_expires_at"] == until

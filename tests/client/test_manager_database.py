@@ -36,8 +36,8 @@ D = Decimal
 @pytest.fixture
 def manager(both: Connection) -> CreditManager:
     manager = CreditManager(PostgresStore(both))
-    manager.set_pricing(CONFIG, label="test")
-    manager.add_credits("ann", 100, type="purchase")
+    manager.publish_pricing(CONFIG, label="test")
+    manager.add_credits("ann", 100, tx_type="purchase")
     return manager
 
 
@@ -109,7 +109,7 @@ def test_a_usage_that_has_no_price_is_an_error(
 
 def test_grants_lots_and_balances(manager: CreditManager) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
-    grant = manager.add_credits("ann", "5.5", type="promo", expires_at=until, priority=1)
+    grant = manager.add_credits("ann", "5.5", tx_type="promo", expires_at=until, priority=1)
     assert (grant.amount, grant.balance_after, grant.expires_at) == (D("5.5"), D("105.5"), until)
     lots = manager.list_lots("ann")
     assert [(lot.kind, lot.remaining) for lot in lots] == [("promo", D("5.5")), ("purchase", 100)]
@@ -125,7 +125,7 @@ def test_grants_lots_and_balances(manager: CreditManager) -> None:
 def test_versions_are_published_listed_activated_compared_and_exported(
     manager: CreditManager,
 ) -> None:
-    second = manager.set_pricing({**CONFIG, "fixed": {"report": 80}})
+    second = manager.publish_pricing({**CONFIG, "fixed": {"report": 80}})
     assert (second.version, second.active) == (2, True)
     assert [(v.version, v.active, v.label) for v in manager.list_pricing()] == [
         (2, True, None),
@@ -143,7 +143,7 @@ def test_versions_are_published_listed_activated_compared_and_exported(
 def test_a_usage_is_priced_by_the_active_pricing_a_version_or_a_config(
     manager: CreditManager,
 ) -> None:
-    manager.set_pricing({"models": {"gpt-4": 2}})
+    manager.publish_pricing({"models": {"gpt-4": 2}})
     assert manager.calculate({"model": "gpt-4"}).total == 2
     assert manager.calculate(USAGE, version=1).total == 28
     inline = manager.calculate(USAGE, config={**CONFIG, "tools": {"_default": "tool_calls * 1.25"}})
@@ -158,10 +158,10 @@ def test_a_config_with_errors_names_them_all(manager: CreditManager) -> None:
     assert not verdict.valid
     assert [error["path"] for error in verdict.errors] == ["models.a", "models.b"]
     with pytest.raises(InvalidExpressionError, match=r"models\.a") as caught:
-        manager.set_pricing(bad)
+        manager.publish_pricing(bad)
     assert len(caught.value.detail["errors"]) == 2
     with pytest.raises(ConfigError):
-        manager.set_pricing({"modles": {}})
+        manager.publish_pricing({"modles": {}})
     assert manager.validate_pricing(CONFIG).valid
 
 

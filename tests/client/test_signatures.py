@@ -21,21 +21,32 @@ from tests.support.databases import Connection
 HOLD = UUID("6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11")
 VALUES: dict[str, Any] = {
     "amount": 1,
-    "charges": [{}],
+    "before": 5,
+    "charges": [{"user_id": "ann"}],
     "config": {"models": {"m": 1}},
     "dry_run": True,
     "end": datetime(2026, 2, 1, tzinfo=UTC),
     "expires_at": datetime(2026, 1, 1, tzinfo=UTC),
     "final": False,
+    "from_version": 1,
     "limit": 5,
     "metadata": {},
     "metrics": {},
     "min_balance": 0,
+    "occurred_at": datetime(2026, 1, 15, tzinfo=UTC),
     "period_anchor": datetime(2026, 1, 31, tzinfo=UTC),
+    "priority": 7,
     "reservation_id": HOLD,
+    "spend_cap": 20,
     "start": datetime(2026, 1, 1, tzinfo=UTC),
+    "to_version": 2,
+    "transaction_id": 11,
+    "ttl_seconds": 60,
+    "version": 3,
     "write_off": True,
 }
+# They call other methods, or no function at all.
+COMPOSED = ("billed", "engine", "setup")
 # Called by a user's own token, by the event listener, or by the database's scheduler.
 NOT_OF_THE_MANAGER = (
     "ducto_my_",
@@ -71,7 +82,7 @@ class Probe:
 
 def _methods() -> list[str]:
     public = [name for name in vars(CreditManager) if not name.startswith("_")]
-    return [name for name in public if name != "hold"]
+    return [name for name in public if name not in COMPOSED]
 
 
 def _probe(name: str) -> Probe:

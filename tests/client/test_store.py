@@ -77,8 +77,23 @@ def test_a_name_that_is_no_name_is_refused(store: PostgresStore, name: str) -> N
 
 
 def test_a_float_is_refused_as_an_argument(store: PostgresStore) -> None:
-    with pytest.raises(TypeError, match="is a float"):
+    with pytest.raises(InvalidArgumentError, match="text is a float"):
         store.call("test_echo", p_text=0.1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": object()}, {"a": float("nan")}, {1: 2}, {"a": "\0"}, {"\ud800": 1}, ["\udc00"]],
+)
+def test_what_json_cannot_hold_is_refused_by_name(store: PostgresStore, value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^json (cannot|contains)") as caught:
+        store.call("test_echo", p_json=value)
+    assert caught.value.detail == {"argument": "json"}
+
+
+def test_a_text_with_escapes_in_it_is_just_text(store: PostgresStore) -> None:
+    texts = ["\\u0000", "\\ud800", "\U0001f600", "\u00e9"]
+    assert store.call("test_echo", p_json=texts)["json"] == texts
 
 
 def test_an_error_of_the_catalogue_is_its_exception(store: PostgresStore) -> None:

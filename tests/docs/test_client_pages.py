@@ -131,7 +131,7 @@ def test_every_method_is_described_with_its_arguments_and_result() -> None:
         _, *parameters = signature.parameters.values()
         required = [p.name for p in parameters if p.default is p.empty]
         optional = [f"`{p.name}`" for p in parameters if p.default is not p.empty]
-        result = str(signature.return_annotation).replace("Iterator[Lease]", "Lease")
+        result = str(signature.return_annotation).replace("Iterator[Bill]", "Bill")
         expected[f"{name}({', '.join(required)})"] = (", ".join(optional), f"`{result}`")
     table = rows(PYTHON_PAGE, 4)
     assert {name: (optional, result) for name, (_, optional, result) in table.items()} == expected

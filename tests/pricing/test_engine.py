@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from ducto_pg import errors
 from ducto_pg.plpython.runtime import Pricing
 from ducto_pg.pricing.engine import CostBreakdown, PricingEngine
+from ducto_pg.pricing.schema import pricing_schema
+from ducto_pg.pricing.typed import PlanConfig, PricingConfig
 from tests.pricing.corpus import load, pricing_cases
 
 PARTS = ("model", "tools", "search", "cache", "fixed", "total")
@@ -85,21 +88,19 @@ def test_get_fixed_cost(engine: PricingEngine) -> None:
     assert engine.get_fixed_cost("report") == Decimal("2.5")
     assert engine.get_fixed_cost("report", plan="pro") == 2
     assert engine.get_fixed_cost("by_page") == 1
-    with pytest.raises(errors.UnknownFixedJobError) as caught:
-        engine.get_fixed_cost("reprot")
-    assert caught.value.detail == {"job_name": "reprot", "nearest": "report"}
+    assert engine.get_fixed_cost("reprot") is None
 
 
 def test_resolve_model_and_has_model(engine: PricingEngine) -> None:
     assert engine.resolve_model("gpt-4") == "gpt-4"
     assert engine.resolve_model("gpt-4-0613") == "gpt-4"
-    assert engine.has_model("gpt-4-0613")
+    assert engine.has_model("gpt-4")
+    assert not engine.has_model("gpt-4-0613")
     assert not engine.has_model("gpt")
-    with pytest.raises(errors.UnknownModelError, match="'gpt' has no price"):
-        engine.resolve_model("gpt")
+    assert engine.resolve_model("gpt") is None
     with_default = PricingEngine.from_dict({"models": {"_default": 1}})
     assert with_default.resolve_model("anything") == "_default"
-    assert with_default.has_model("anything")
+    assert not with_default.has_model("anything")
 
 
 def test_min_balance(engine: PricingEngine) -> None:
@@ -206,10 +207,31 @@ def test_text_that_is_no_json_object_is_refused(engine: PricingEngine, text: str
     assert engine._pricing.price_json(text).startswith('{"code": "DU017"')
 
 
+def test_the_config_of_an_engine_is_typed() -> None:
+    config = PricingConfig(
+        models={"m": "input_tokens * 2"},
+        min_balance=-5,
+        plans=[PlanConfig(id="pro", free_allowance=Decimal("2.5"), features=["export"])],
+    )
+    schema = PricingEngine.from_dict(config).pricing_schema()
+    assert schema.plans[0].free_allowance == Decimal("2.5")
+    assert schema.to_dict() == config.to_dict()
+    by_id = {"models": {"m": 1}, "plans": {"pro": {"free_allowance": 2}}}
+    read = PricingEngine.from_dict(by_id).pricing_schema()
+    assert read.plans == (PlanConfig(id="pro", free_allowance=2),)
+
+
+def test_the_typed_config_has_every_key_of_the_format() -> None:
+    from ducto_pg.plpython import config
+
+    assert {item.name for item in fields(PricingConfig)} == set(config._TOP_KEYS)
+    assert {item.name for item in fields(PlanConfig)} == {*config._PLAN_KEYS, "id"}
+
+
 def test_schema_knows_every_key_that_validation_knows() -> None:
     from ducto_pg.plpython import config
 
-    schema = PricingEngine.pricing_schema()
+    schema = pricing_schema()
     assert set(schema["properties"]) == set(config._TOP_KEYS)
     plan = schema["properties"]["plans"]["oneOf"][1]["additionalProperties"]["properties"]
     assert set(plan) == set(config._PLAN_KEYS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.ledger import Ledger, utc
+from tests.support.ledger import Json, Ledger, utc
 
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("my_balance", {}),
@@ -38,6 +38,8 @@ def sign_in(ledger: Ledger, claims: object) -> None:
         "[]",
         '"ann"',
         "no json",
+        r'{"sub": "\u0000"}',
+        '{"sub": 1e999999}',
         '{"sub": null}',
         '{"sub": ""}',
         '{"user_id": "ann"}',
@@ -94,6 +96,10 @@ def test_a_quote_is_the_servers_without_its_lots(ledger: Ledger) -> None:
     assert (quote["cost"], quote["affordable"]) == (3, True)
     ledger.refused("DU004", "my_quote", metrics={"model": "unknown"})
     ledger.refused("DU017", "my_quote", metrics=None)
+    # A GET request brings the argument as text.
+    assert ledger.call("my_quote", metrics=Json(json.dumps(json.dumps(usage)))) == quote
+    for text in ('"gpt-4"', '""', '"[1]"', '"\\"{}\\""', '"1e999999"', '"{\\"\\\\u0000\\": 1}"'):
+        ledger.refused("DU017", "my_quote", metrics=Json(text))
 
 
 @pytest.mark.parametrize("feature", [None, "", "f" * 201])

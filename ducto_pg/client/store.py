@@ -27,7 +27,9 @@ from psycopg.types.json import Jsonb
 from psycopg.types.numeric import NumericLoader
 
 from ducto_pg import exact_json
+from ducto_pg.client.answers import cap_parameters
 from ducto_pg.client.arguments import is_storable
+from ducto_pg.client.results import SpendCap
 from ducto_pg.errors import InvalidArgumentError, translate
 
 if TYPE_CHECKING:
@@ -122,11 +124,16 @@ class _JsonLoader(Loader):
         return exact_json.loads(bytes(data))
 
 
-def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralString:
-    """The call, with named parameters; names are checked, values travel apart from it."""
+def checked_names(function: str, params: Mapping[str, Any]) -> None:
+    """Refuse what is no name; names are part of a call's text, values never are."""
     for name in (function, *params):
         if not NAME.fullmatch(name):
             raise ValueError(f"not a name of a function or parameter: {name!r}")
+
+
+def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralString:
+    """The call, with named parameters; names are checked, values travel apart from it."""
+    checked_names(function, params)
     arguments = ", ".join(f"{name} => %({name})s" for name in params)
     selected = "* from" if rows else ""
     # Built from names that were just checked: no value is ever part of the statement.
@@ -256,6 +263,11 @@ class PostgresStore:
                 self._own = psycopg.connect(dsn, **OWN_CONNECTION)
             return self._own
 
+    def set_spend_cap(self, cap: SpendCap) -> SpendCap:
+        """Set a cap, as the manager's method does."""
+        params = cap_parameters(cap.user_id, cap.cap_type, cap.limit, cap.action, cap.model)
+        return SpendCap.parse(self.call("ducto_set_spend_cap", **params))
+
     def migrate(self) -> None:
         """Install ducto-pg into the database, or upgrade it; MigrationError if that fails."""
         from ducto_pg.install.migrate import migrate
@@ -324,6 +336,11 @@ class AsyncPostgresStore:
             if self._own is None or not _is_usable(self._own):
                 self._own = await psycopg.AsyncConnection.connect(dsn, **OWN_CONNECTION)
             return self._own
+
+    async def set_spend_cap(self, cap: SpendCap) -> SpendCap:
+        """Set a cap, as the manager's method does."""
+        params = cap_parameters(cap.user_id, cap.cap_type, cap.limit, cap.action, cap.model)
+        return SpendCap.parse(await self.call("ducto_set_spend_cap", **params))
 
     async def migrate(self) -> None:
         """Install ducto-pg into the database of a DSN or pool, or upgrade it, in a thread."""

@@ -1,0 +1,46 @@
+"""Which store the commands work over: the database of a DSN, or a Supabase project's HTTP API.
+
+`--dsn` goes first, then the environment, then `.env` here; in each of the two, DATABASE_URL goes
+before SUPABASE_URL with SUPABASE_SERVICE_ROLE_KEY.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ducto_pg.cli.common import connect, read_env_file
+
+if TYPE_CHECKING:
+    from ducto_pg.client.store import Store
+
+__all__ = ["open_store", "supabase_project"]
+
+
+@contextmanager
+def open_store(dsn: str | None) -> Iterator[Store]:
+    """The store that the user means, closed at the end."""
+    project = None if dsn is not None else supabase_project(os.environ, read_env_file())
+    if project is None:
+        from ducto_pg.client.store import PostgresStore
+
+        with connect(dsn) as connection:
+            yield PostgresStore(connection)
+        return
+    from ducto_pg.client.supabase import SupabaseStore
+
+    with SupabaseStore(*project) as store:
+        yield store
+
+
+def supabase_project(*places: Mapping[str, str]) -> tuple[str, str] | None:
+    """URL and key of the project that the first place with any database names."""
+    for place in places:
+        if place.get("DATABASE_URL"):
+            return None
+        url, key = place.get("SUPABASE_URL"), place.get("SUPABASE_SERVICE_ROLE_KEY")
+        if url and key:
+            return url, key
+    return None

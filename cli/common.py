@@ -1,48 +1,58 @@
-"""What every command shares: finding the database, connecting, and errors in one sentence.
-
-A command that cannot do its work prints one sentence on stderr and exits with 1, never with a
-traceback; a command line that makes no sense exits with 2.
-"""
+"""What every command shares: groups, finding the database, connecting, the common options."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ducto_pg.cli.failures import CliError
+
 if TYPE_CHECKING:
     import psycopg
+
+__all__ = [
+    "CliError",
+    "Group",
+    "LazyGroup",
+    "connect",
+    "dsn_option",
+    "json_option",
+    "read_env_file",
+    "resolve_dsn",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONNECT_SECONDS = 10
 NO_DSN = (
-    "no database given: pass a DSN (postgresql://user@host/db), or set DATABASE_URL in the "
+    "no database given: pass --dsn postgresql://user@host/db, or set DATABASE_URL in the "
     "environment or in a .env file here"
 )
 
 
-class CliError(click.ClickException):
-    """One sentence for the person at the terminal; the exit code is 1."""
+class Group(click.Group):
+    """A group whose help shows each command's summary whole."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One entry each, wrapped where it is long."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, c.get_short_help_str(limit=1000)) for name, c in commands if c]
+            )
 
-    def show(self, file: Any = None) -> None:
-        """The sentence, and below it what to do next."""
-        click.echo(f"Error: {self.message}", file=file, err=file is None)
-        if self.hint:
-            click.echo(f"Hint: {self.hint}", file=file, err=file is None)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order they are declared, which is the order one needs them in."""
+        return list(self.commands)
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are run, and whose errors are sentences."""
+    """A group whose commands are imported when they are run."""
 
     def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **kw: Any):
         super().__init__(*args, **kw)
@@ -61,54 +71,16 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line each, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in self.lazy.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; whatever it could foresee going wrong ends in one sentence."""
-        with sentences():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """Turn the failures of databases, files and the engine itself into a CliError."""
-    try:
-        yield
-    except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise CliError(f"{where}{error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"the input is not UTF-8 text: {error.reason}") from error
-    except Exception as error:
-        explained = _explain(error)
-        if explained is None:
-            raise
-        raise explained from error
-
-
-def _explain(error: Exception) -> CliError | None:
-    import psycopg
-
-    from ducto_pg.errors import DuctoError, translate
-
-    if isinstance(error, psycopg.Error):
-        error = translate(error)
-    if isinstance(error, DuctoError):
-        code = f" [{error.code}]" if error.code else ""
-        return CliError(f"{error.message}{code}", error.hint)
-    return None
-
-
-def resolve_dsn(argument: str | None = None) -> str:
+def resolve_dsn(given: str | None = None) -> str:
     """The DSN: as given, else DATABASE_URL, else DATABASE_URL in `.env` of this directory."""
-    dsn = argument or os.environ.get("DATABASE_URL") or read_env_file().get("DATABASE_URL")
+    if given is not None:
+        if not given.strip():
+            raise click.UsageError("the DSN given with --dsn is empty")
+        return given
+    dsn = os.environ.get("DATABASE_URL") or read_env_file().get("DATABASE_URL")
     if not dsn:
-        raise CliError(NO_DSN)
+        raise CliError(NO_DSN, name="no_database")
     return dsn
 
 
@@ -116,8 +88,12 @@ def read_env_file(path: Path = Path(".env")) -> dict[str, str]:
     """The NAME=value lines of an env file; nothing if there is none."""
     if not path.is_file():
         return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CliError(f"{path}: not text in UTF-8") from None
     values: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
             values[name.strip()] = _unquoted(value.strip())
@@ -132,34 +108,35 @@ def _unquoted(value: str) -> str:
 
 def connect(dsn: str | None = None, **options: Any) -> psycopg.Connection[Any]:
     """An autocommit connection to the database the user means; one sentence if it fails."""
+    text = resolve_dsn(dsn)
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
-    text = resolve_dsn(dsn)
     try:
         parameters = conninfo_to_dict(text)
-    except psycopg.ProgrammingError as error:
+    except (psycopg.ProgrammingError, ValueError):
         # The text is not repeated: it may hold a password.
         raise CliError(
-            "the DSN is not a connection string; it looks like postgresql://user@host/db"
-        ) from error
+            "the DSN is not a connection string; it looks like postgresql://user@host/db",
+            name="no_database",
+        ) from None
     defaults = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "ducto"}
     settings: dict[str, Any] = {**defaults, **parameters, **options}
     try:
         # Nothing prepared: a transaction pooler may give each statement another server session.
         return psycopg.connect(autocommit=True, prepare_threshold=None, **settings)
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CliError(f"the database does not answer: {reason}") from error
+    except (psycopg.Error, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CliError(f"the database does not answer: {reason}", name="unavailable") from error
 
 
 def dsn_option(command: F) -> F:
-    """`--dsn` for a command whose arguments are something else; the value may be None."""
+    """`--dsn`, on every command that talks to a database; the value may be None."""
     return click.option(
         "--dsn", metavar="DSN", help="The database; default: DATABASE_URL, also from .env."
     )(command)
 
 
 def json_option(command: F) -> F:
-    """`--json`: the parameter is called `as_json`."""
+    """`--json`: the parameter is called `as_json`; errors are JSON then, too."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

@@ -1,11 +1,20 @@
-"""The command `ducto`: which commands there are; each is loaded when it is run."""
+"""The command `ducto`: which commands there are, and the fastest way to list them.
+
+Nothing heavy is imported here: `ducto --help` is answered without the command-line library, and a
+command's own module is loaded when it is run.
+"""
 
 from __future__ import annotations
 
-import click
+import sys
+from typing import TYPE_CHECKING, Any
 
 from ducto_pg import __version__
-from ducto_pg.cli.common import LazyGroup
+
+if TYPE_CHECKING:
+    from ducto_pg.cli.root import cli
+
+__all__ = ["COMMANDS", "cli", "help_text", "main"]
 
 # Name: (where it is, what --help says about it), in the order they are listed.
 COMMANDS = {
@@ -21,24 +30,50 @@ COMMANDS = {
     "sweep": ("ducto_pg.cli.operations:sweep", "Book expired credits, close lapsed holds."),
 }
 
+OPTIONS = {
+    "--version": "Show the version and exit.",
+    "--debug": "Show the traceback of an error; it may stand anywhere in the line.",
+    "-h, --help": "Show this message and exit; each command has it too.",
+}
 
-@click.group(
-    cls=LazyGroup,
-    lazy=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-@click.version_option(__version__, prog_name="ducto")
-def cli() -> None:
-    """Usage credits inside PostgreSQL.
+ABOUT = """\
+  Usage credits inside PostgreSQL.
 
-    Commands that talk to a database take its DSN as an argument or as --dsn, from the environment
-    variable DATABASE_URL, or from a .env file in the working directory.
-    """
+  Every command that talks to a database takes it as --dsn DSN, from the environment variable
+  DATABASE_URL, or from a .env file in the working directory.
+"""
+
+
+def help_text() -> str:
+    """What `ducto --help` prints."""
+    parts = ["Usage: ducto [OPTIONS] COMMAND [ARGS]...\n", ABOUT]
+    commands = {name: summary for name, (_, summary) in COMMANDS.items()}
+    for title, entries in (("Options", OPTIONS), ("Commands", commands)):
+        width = max(map(len, entries))
+        lines = [f"  {name.ljust(width)}  {text}\n" for name, text in entries.items()]
+        parts.append(f"{title}:\n{''.join(lines)}")
+    return "\n".join(parts)
 
 
 def main() -> None:
     """The console script."""
-    cli(prog_name="ducto")
+    arguments = sys.argv[1:]
+    if arguments in ([], ["-h"], ["--help"]):
+        sys.stdout.write(help_text())
+    elif arguments == ["--version"]:
+        sys.stdout.write(f"ducto, version {__version__}\n")
+    else:
+        from ducto_pg.cli.root import cli
+
+        cli(prog_name="ducto")
+
+
+def __getattr__(name: str) -> Any:
+    if name != "cli":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ducto_pg.cli.root import cli
+
+    return cli
 
 
 if __name__ == "__main__":

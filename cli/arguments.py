@@ -11,23 +11,26 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ducto_pg import exact_json
 from ducto_pg.cli.common import CliError
-from ducto_pg.cli.stores import open_store
-from ducto_pg.client.manager import CreditManager
+
+if TYPE_CHECKING:
+    from ducto_pg.client.manager import CreditManager
 
 __all__ = [
     "AMOUNT",
     "DURATION",
+    "IDENTIFIER",
     "MOMENT",
     "json_object",
     "key_option",
     "metadata_option",
     "metrics_options",
+    "named_values",
     "open_manager",
     "usage",
 ]
@@ -37,18 +40,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TEXT_METRICS = frozenset({"model", "operation", "job_name"})
+DURATION_MAX = timedelta(days=36_525)
 
 
 @contextmanager
 def open_manager(dsn: str | None) -> Iterator[CreditManager]:
     """A manager on the database that the user means, its connection closed at the end."""
+    # The driver is loaded by the commands that need it, and when they do.
+    from ducto_pg.cli.stores import open_store
+    from ducto_pg.client.manager import CreditManager
+
     with open_store(dsn) as store:
         yield CreditManager(store)
 
 
 def AMOUNT(text: str) -> Decimal:  # click shows the name as the placeholder
     """The exact amount of a text."""
-    digits = str(text).strip().replace(",", "")
+    digits = str(text).strip()
+    if "," in digits:
+        raise click.BadParameter(
+            f"{text!r} has a comma, which is a decimal point to some and a separator to others; "
+            "write 1.5 or 1500"
+        )
     if not NUMBER.fullmatch(digits):
         raise click.BadParameter(f"{text!r} is not an amount")
     return Decimal(digits)
@@ -56,19 +69,32 @@ def AMOUNT(text: str) -> Decimal:  # click shows the name as the placeholder
 
 def DURATION(text: str) -> timedelta:
     """`90s`, `15m`, `12h`, `30d`, `2w`."""
-    found = re.fullmatch(r"([0-9]{1,6})([smhdw])", str(text).strip())
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", str(text).strip(), re.ASCII)
     if not found:
         raise click.BadParameter(f"{text!r} is not a duration such as 15m, 12h, 30d")
-    return timedelta(seconds=int(found.group(1)) * UNITS[found.group(2)])
+    length = timedelta(seconds=int(found.group(1)) * UNITS[found.group(2)])
+    if length > DURATION_MAX:
+        raise click.BadParameter(f"{text!r} is longer than a hundred years")
+    return length
 
 
 def MOMENT(text: str) -> datetime:
     """An ISO date or time; one without a zone is UTC."""
     try:
         moment = datetime.fromisoformat(str(text).strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a date or time like 2026-05-01") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        raise click.BadParameter(f"{text!r} is not in the years 1 to 9999") from None
+
+
+def IDENTIFIER(text: str) -> int:
+    """The number of a transaction or a version."""
+    digits = str(text).strip()
+    if not re.fullmatch(r"[0-9]{1,19}", digits, re.ASCII) or int(digits) >= 2**63:
+        raise click.BadParameter(f"{text!r} is not the number of an entry or a version")
+    return int(digits)
 
 
 def metrics_options(command: F) -> F:
@@ -111,12 +137,24 @@ def usage(metrics_text: str | None, pairs: Sequence[str]) -> dict[str, Any] | No
     if metrics_text is None and not pairs:
         return None
     metrics = json_object(metrics_text, "--metrics") or {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise click.UsageError(f"--metric takes NAME=VALUE, not {pair!r}")
-        metrics[name.strip()] = _metric_value(name.strip(), value.strip())
+    for name, value in named_values(pairs, "--metric").items():
+        if name in metrics:
+            raise click.UsageError(f"the metric {name!r} is given twice")
+        metrics[name] = value
     return metrics
+
+
+def named_values(pairs: Sequence[str], option: str) -> dict[str, Any]:
+    """The values of NAME=VALUE options; a name given twice is refused, not overwritten."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not name:
+            raise click.UsageError(f"{option} takes NAME=VALUE, not {pair!r}")
+        if name in values:
+            raise click.UsageError(f"the metric {name!r} is given twice")
+        values[name] = _metric_value(name, value)
+    return values
 
 
 def _metric_value(name: str, value: str) -> Any:
@@ -126,7 +164,7 @@ def _metric_value(name: str, value: str) -> Any:
         return Decimal(value)
     if value[:1] in ("[", "{"):
         try:
-            return exact_json.loads(value)
+            return exact_json.parse(value)
         except (ValueError, RecursionError) as error:
             raise click.UsageError(f"the metric {name} is not JSON: {error}") from None
     return value
@@ -137,9 +175,12 @@ def json_object(text: str | None, what: str) -> dict[str, Any] | None:
     if text is None:
         return None
     if text.startswith("@"):
-        text = Path(text[1:]).read_text(encoding="utf-8")
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise CliError(f"{text[1:]}: not text in UTF-8") from None
     try:
-        value = exact_json.loads(text)
+        value = exact_json.parse(text)
     except (ValueError, RecursionError) as error:
         raise CliError(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):

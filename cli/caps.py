@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import click
 
 from ducto_pg.cli.arguments import AMOUNT, open_manager
-from ducto_pg.cli.common import CliError, dsn_option, json_option
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
-from ducto_pg.cli.output import print_json, table
-from ducto_pg.client.results import SpendCap
+from ducto_pg.cli.output import echo, print_json, table
+
+if TYPE_CHECKING:
+    from ducto_pg.client.results import SpendCap
 
 CAP_TYPE = click.Choice(["daily", "weekly", "monthly"])
 USER = click.argument("user")
@@ -18,7 +21,7 @@ KIND = click.argument("cap_type", type=CAP_TYPE, metavar="daily|weekly|monthly")
 MODEL = click.option("--model", help="Only what this model costs; default: everything.")
 
 
-@click.group()
+@click.group(cls=Group)
 def caps() -> None:
     """Spend caps: how much may leave an account in a day, week or month."""
 
@@ -78,15 +81,21 @@ def _print(found: list[SpendCap]) -> None:
 @dsn_option
 @json_option
 def remove(user: str, cap_type: str, model: str | None, dsn: str | None, as_json: bool) -> None:
-    """Remove a cap of USER."""
+    """Remove a cap of USER; exits with 1 when there is none."""
     with open_manager(dsn) as manager:
         removed = manager.remove_spend_cap(user, cap_type, model=model)
+    of_model = f" on {model}" if model else ""
+    if not removed:
+        raise CliError(
+            f"{user} has no {cap_type} cap{of_model}",
+            "`ducto caps list` shows the caps there are.",
+            name="cap_not_found",
+            detail={"user_id": user, "cap_type": cap_type, "model": model},
+        )
     if as_json:
         print_json({"removed": removed})
-    elif removed:
-        click.echo(f"Removed the {cap_type} cap of {user}.")
     else:
-        raise CliError(f"{user} has no such {cap_type} cap")
+        echo(f"Removed the {cap_type} cap of {user}{of_model}.")
 
 
 @caps.command("check")
@@ -102,7 +111,9 @@ def check(user: str, amount: Decimal, model: str | None, dsn: str | None, as_jso
     if as_json:
         print_json(found.raw)
     else:
-        click.echo(f"{shown(amount)} credits {'fit' if found.allowed else 'do not fit'}.")
+        echo(f"{shown(amount)} credits {'fit' if found.allowed else 'do not fit'}.")
+        from ducto_pg.client.results import SpendCap
+
         _print([SpendCap.parse(cap) for cap in found.caps])
     if not found.allowed:
         click.get_current_context().exit(1)

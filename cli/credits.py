@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ducto_pg.cli.arguments import (
     AMOUNT,
     DURATION,
+    IDENTIFIER,
     MOMENT,
     json_object,
     key_option,
@@ -20,16 +21,19 @@ from ducto_pg.cli.arguments import (
     open_manager,
     usage,
 )
-from ducto_pg.cli.common import dsn_option, json_option
+from ducto_pg.cli.common import Group, dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
-from ducto_pg.cli.output import cell, fields, print_json, table
-from ducto_pg.client.results import Breakdown, Charge, Explanation, Grant, Hold, Quote
+from ducto_pg.cli.output import cell, echo, fields, print_json, table
+
+if TYPE_CHECKING:
+    from ducto_pg.client.results import Breakdown, Charge, Explanation, Grant, Hold, Quote
 
 GRANT_TYPES = ("adjustment", "purchase", "subscription", "promo", "signup_bonus")
+ENTRY_TYPES = ("usage", "refund", "expiry", "revocation", *GRANT_TYPES, "opening", "rollover")
 Params = dict[str, Any]
 
 
-@click.group()
+@click.group(cls=Group)
 def credits() -> None:
     """Grant, charge and look up credits."""
 
@@ -49,7 +53,11 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 @click.option("--type", "kind", type=click.Choice(GRANT_TYPES), default="adjustment")
 @click.option("--expires-at", type=MOMENT, help="When they lapse, such as 2026-12-31.")
 @click.option("--expires-in", type=DURATION, help="When they lapse from now, such as 30d.")
-@click.option("--priority", type=int, help="Lower is spent first; the default is 100.")
+@click.option(
+    "--priority",
+    type=click.IntRange(-(2**31), 2**31 - 1),
+    help="Lower is spent first; the default is 100.",
+)
 @key_option
 @metadata_option
 def add(
@@ -69,6 +77,7 @@ def add(
         raise click.UsageError("give --expires-at or --expires-in, not both")
     if expires_in:
         expires_at = datetime.now(UTC) + expires_in
+    metadata = json_object(metadata_text, "--metadata")
     with open_manager(dsn) as manager:
         grant = manager.add_credits(
             user,
@@ -77,7 +86,7 @@ def add(
             expires_at=expires_at,
             priority=priority,
             idempotency_key=idempotency_key,
-            metadata=json_object(metadata_text, "--metadata"),
+            metadata=metadata,
         )
     _print_grant(grant, as_json)
 
@@ -88,7 +97,7 @@ def _print_grant(grant: Grant, as_json: bool) -> None:
         return
     verb = "Already added" if grant.replayed else ("Added" if grant.amount >= 0 else "Took")
     lapse = f", until {grant.expires_at:%Y-%m-%d %H:%M %Z}" if grant.expires_at else ""
-    click.echo(
+    echo(
         f"{verb} {shown(abs(grant.amount))} credits for {grant.user_id}{lapse}; "
         f"the balance is {shown(grant.balance_after)}."
     )
@@ -189,14 +198,19 @@ def _print_warnings(warnings: tuple[Any, ...]) -> None:
         facts = {k: v for k, v in warning.items() if k not in ("message", "code", "user_id")}
         details = ", ".join(f"{key} {cell(value)}" for key, value in facts.items() if value)
         text = str(warning.get("message") or warning.get("code")).replace("_", " ")
-        click.echo(f"Warning: {text}{f': {details}' if details else ''}", err=True)
+        echo(f"Warning: {text}{f': {details}' if details else ''}", err=True)
 
 
 @_command("transactions")
 @click.argument("user")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
-@click.option("--before", type=int, help="Only entries older than this transaction.")
-@click.option("--type", "kind", help="Only entries of this type.")
+@click.option(
+    "--before",
+    type=IDENTIFIER,
+    metavar="TRANSACTION",
+    help="Only entries older than this transaction.",
+)
+@click.option("--type", "kind", type=click.Choice(ENTRY_TYPES), help="Only such entries.")
 def transactions(
     user: str, limit: int, before: int | None, kind: str | None, dsn: str | None, as_json: bool
 ) -> None:
@@ -295,7 +309,7 @@ def _print_quote(found: Quote, as_json: bool) -> None:
 
 
 @_command("explain")
-@click.argument("transaction", type=int)
+@click.argument("transaction", type=IDENTIFIER)
 def explain(transaction: int, dsn: str | None, as_json: bool) -> None:
     """How a TRANSACTION came to its amount, and whether it can be recomputed."""
     with open_manager(dsn) as manager:
@@ -325,13 +339,13 @@ def _print_explanation(found: Explanation) -> None:
         ]
     )
     if found.expressions:
-        click.echo()
+        echo()
         table(
             ["section", "key", "expression"],
             [[rate["section"], rate["key"], rate["expression"]] for rate in found.expressions],
         )
     if found.lots:
-        click.echo()
+        echo()
         headings = list(found.lots[0])
         table(headings, [[lot.get(name) for name in headings] for lot in found.lots])
 
@@ -429,7 +443,7 @@ def release(reservation: Any, dsn: str | None, as_json: bool) -> None:
         print_json(released.raw)
     else:
         left = shown(released.available)
-        click.echo(f"{reservation} is {released.state}; {left} credits are available.")
+        echo(f"{reservation} is {released.state}; {left} credits are available.")
 
 
 @_command("renew")
@@ -443,7 +457,7 @@ def renew(reservation: Any, ttl: timedelta | None, dsn: str | None, as_json: boo
 
 
 @_command("refund")
-@click.argument("transaction", type=int)
+@click.argument("transaction", type=IDENTIFIER)
 @click.option("--amount", type=AMOUNT, help="Default: all that is left of the charge.")
 @click.option("--reason")
 @key_option
@@ -480,7 +494,7 @@ def refund(
 
 
 @_command("revoke")
-@click.argument("transaction", type=int)
+@click.argument("transaction", type=IDENTIFIER)
 @click.option("--write-off", is_flag=True, help="Forgive what was already spent of it.")
 @click.option("--reason")
 @key_option
@@ -535,4 +549,4 @@ def _say(as_json: bool, user: str, status: str) -> None:
     if as_json:
         print_json({"user_id": user, "status": status})
     else:
-        click.echo(f"{user} is {status}.")
+        echo(f"{user} is {status}.")

@@ -7,7 +7,6 @@ the command ends, unless --keep holds it open.
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,8 +16,8 @@ from typing import Any
 import click
 
 from ducto_pg import exact_json
-from ducto_pg.cli.common import sentences
-from ducto_pg.cli.output import amount, bars, fields, table
+from ducto_pg.cli.output import amount, bars, echo, fields, table
+from ducto_pg.cli.progress import Progress
 from ducto_pg.cli.sample import USERS, events
 from ducto_pg.client.manager import CreditManager
 from ducto_pg.client.results import EXACT, Charge
@@ -39,24 +38,24 @@ GRANT = Decimal(60_000)
 @click.option("--keep", is_flag=True, help="Print the DSN at the end and wait for Ctrl-C.")
 def demo(count: int, keep: bool) -> None:
     """See AI usage being priced and charged, on a PostgreSQL of its own."""
-    with sentences():
-        _say("Starting a PostgreSQL of our own …")
-        with embedded_server() as cluster:
-            report = migrate(cluster.dsn())
-            _say(f"Installed ducto-pg {report.version}: {report.routines} routines, ", end="")
-            _say(f"prices computed by the {report.evaluator} evaluator.")
-            with PostgresStore(cluster.dsn()) as store:
-                _play(CreditManager(store), count)
-            if keep:
-                _wait(cluster.dsn())
+    _say("Starting a PostgreSQL of our own …")
+    with embedded_server() as cluster:
+        report = migrate(cluster.dsn())
+        _say(f"Installed ducto-pg {report.version}: {report.routines} routines, ", end="")
+        _say(f"prices computed by the {report.evaluator} evaluator.")
+        with PostgresStore(cluster.dsn()) as store:
+            _play(CreditManager(store), count)
+        if keep:
+            _wait(cluster.dsn())
 
 
 def _say(text: str, end: str = "\n") -> None:
-    click.echo(text + end, nl=False)
+    echo(text + end, nl=False)
 
 
 def _heading(text: str) -> None:
-    click.echo(f"\n{click.style(text, bold=True)}")
+    echo()
+    echo(text, bold=True)
 
 
 def _play(manager: CreditManager, count: int) -> None:
@@ -98,11 +97,11 @@ def _balances(manager: CreditManager) -> dict[str, tuple[Decimal, Decimal]]:
 
 def _replay(manager: CreditManager, sample: list[dict[str, Any]]) -> list[Charge]:
     charges: list[Charge] = []
-    with click.progressbar(length=len(sample), label="Charging", file=sys.stderr) as bar:
+    with Progress("Charging") as progress:
         for start in range(0, len(sample), BATCH):
-            batch = sample[start : start + BATCH]
-            charges += manager.deduct_batch(batch)
-            bar.update(len(batch))
+            charges.extend(manager.deduct_batch(sample[start : start + BATCH]))
+            done = len(charges)
+            progress.update(done / len(sample), lambda _, done=done: f"{done:,} events")
     return charges
 
 

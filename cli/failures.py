@@ -17,8 +17,6 @@ import click
 from ducto_pg.cli.output import echo, safe
 
 if TYPE_CHECKING:
-    import psycopg
-
     from ducto_pg.errors import DuctoError
 
 __all__ = ["CliError", "Failure", "describe", "in_commands"]
@@ -120,7 +118,8 @@ class Failure:
             return
         for line in self.lines:
             echo(line, err=True)
-        code = f" [{self.code}]" if self.code and f"[{self.code}]" not in message else ""
+        shows_code = self.code and (self.code.startswith("DU") or self.name == "database_error")
+        code = f" [{self.code}]" if shows_code else ""
         echo(f"Error: {message}{code}", err=True)
         if hint:
             echo(f"Hint: {hint}", err=True)
@@ -186,15 +185,9 @@ def _of_the_engine(error: BaseException) -> Failure | None:
         error = errors.translate(error)
     if errors and isinstance(error, errors.DuctoError):
         return _of_ducto(error)
-    if psycopg and isinstance(error, psycopg.Error):
-        return _of_database(error)
-    for module, name in (
-        ("ducto_pg.install.embedded", "EmbeddedError"),
-        ("ducto_pg.install.manifest", "MigrationError"),
-        ("ducto_pg.pricing.config_file", "ConfigFileError"),
-    ):
-        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
-            return Failure(str(error))
+    reading = sys.modules.get("ducto_pg.pricing.config_file")
+    if reading and isinstance(error, reading.ConfigFileError):
+        return Failure(str(error), name="not_a_config")
     return None
 
 
@@ -202,36 +195,11 @@ def _of_ducto(error: DuctoError) -> Failure:
     hint = in_commands(error.hint)
     if error.code == "DU009" and error.detail.get("refundable") == 0:
         hint = "All of it was given back already; `ducto credits explain` shows the charge."
-    elif error.code == "DU005" or error.code == "DU006":
-        hint = "`ducto pricing validate FILE` lists every error with its path."
-    cause = error.__cause__
-    psycopg = sys.modules.get("psycopg")
-    if not error.code and psycopg and isinstance(cause, psycopg.Error):
-        found = _of_database(cause)
-        return found if error.name in ("", "error") else Failure(
-            found.message, found.hint, found.code, error.name, error.detail
-        )  # fmt: skip
-    return Failure(
-        error.message, hint, error.code or None, error.name or "failed", dict(error.detail)
-    )
-
-
-def _of_database(error: psycopg.Error) -> Failure:
-    from psycopg import errors
-
-    message = error.diag.message_primary or " ".join(str(error).split())
-    if isinstance(error, errors.UndefinedFunction | errors.InvalidSchemaName):
-        return Failure(
-            f"this database has no ducto-pg, or an older one ({message})",
-            "Run `ducto migrate`.",
-            error.sqlstate,
-            "not_installed",
-        )
-    if isinstance(error, errors.InsufficientPrivilege):
-        return Failure(message, _needed_role(message), error.sqlstate, "forbidden")
-    if error.sqlstate is None:
-        return Failure(f"the connection to the database failed: {message}", name="unavailable")
-    return Failure(message, error.diag.message_hint or "", error.sqlstate, "database_error")
+    elif error.name == "permission_denied":
+        hint = _needed_role(error.message)
+    elif error.name == "unavailable":
+        hint = ""
+    return Failure(error.message, hint, error.code or None, error.name, error.detail)
 
 
 def _needed_role(message: str) -> str:
@@ -245,5 +213,5 @@ def _needed_role(message: str) -> str:
         if role and role[1] in ("reader", "service", "admin"):
             return f"It takes a member of the role ducto_{role[1]}: grant it to this login role."
     if re.search(r"permission denied for (schema|table|view|sequence)", message):
-        return "Only the owner of the installation may: connect as the role that ran `ducto migrate`."
+        return "Only the owner of the installation may: connect as who ran `ducto migrate`."
     return ""

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from ducto_pg.cli.common import connect, json_option
-from ducto_pg.cli.output import fields, print_json
+from ducto_pg.cli.common import connect, dsn_option, json_option
+from ducto_pg.cli.output import echo, fields, print_json
 from ducto_pg.install.migrate import RETRIES, Choices, MigrationReport, Status, build_script
 from ducto_pg.install.migrate import migrate as run_migrate
 from ducto_pg.install.migrate import status as read_status
@@ -30,7 +30,6 @@ class Grant(click.ParamType[tuple[str, Level]]):
 
 
 @click.command()
-@click.argument("dsn", required=False)
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
 @click.option("--sql", is_flag=True, help="Print the whole installation as one SQL script.")
 @click.option(
@@ -84,6 +83,7 @@ class Grant(click.ParamType[tuple[str, Level]]):
     show_default=True,
     help="How often to try again when a lock could not be had.",
 )
+@dsn_option
 @json_option
 def migrate(
     dsn: str | None,
@@ -104,7 +104,7 @@ def migrate(
         raise click.UsageError("--no-transaction goes with --sql")
     if sql:
         choices = Choices(evaluator, role_prefix, roles, dict(grants), revokes, lock_timeout_ms)
-        click.echo(build_script(choices, transaction=not no_transaction), nl=False)
+        echo(build_script(choices, transaction=not no_transaction), nl=False)
         return
     with connect(dsn) as connection:
         report = run_migrate(
@@ -116,7 +116,7 @@ def migrate(
             revokes=revokes,
             lock_timeout_ms=lock_timeout_ms,
             retries=retries,
-            on_retry=lambda reason: click.echo(f"waiting: {reason}", err=True),
+            on_retry=lambda reason: echo(f"waiting: {reason}", err=True),
             dry_run=dry_run,
         )
     if as_json:
@@ -127,20 +127,20 @@ def migrate(
 
 def _print_report(report: MigrationReport) -> None:
     for name in report.applied:
-        click.echo(f"{'would apply' if report.dry_run else 'applied'} {name}")
+        echo(f"{'would apply' if report.dry_run else 'applied'} {name}")
     for note in report.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
     if report.dry_run and not report.applied:
-        click.echo("no migrations are pending; routines, views and access would be renewed")
+        echo("no migrations are pending; routines, views and access would be renewed")
     done = "would be" if report.dry_run else "is"
-    click.echo(
+    echo(
         f"ducto-pg {report.version} {done} installed: "
         f"{report.routines} routines, evaluator {report.evaluator}"
     )
 
 
 @click.command()
-@click.argument("dsn", required=False)
+@dsn_option
 @json_option
 def status(dsn: str | None, as_json: bool) -> None:
     """Show the version, the evaluator and pending migrations of the database DSN."""
@@ -169,6 +169,6 @@ def _print_status(found: Status) -> None:
         pairs.append(("unknown here", ", ".join(found.unknown)))
     fields(pairs)
     for warning in found.warnings:
-        click.echo(f"\nWarning: {warning}.")
+        echo(f"\nWarning: {warning}.")
     if not found.up_to_date:
-        click.echo("\nRun `ducto migrate` to bring this database up to date.")
+        echo("\nRun `ducto migrate` to bring this database up to date.")

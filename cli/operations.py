@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from ducto_pg.cli.arguments import open_manager
-from ducto_pg.cli.common import json_option
-from ducto_pg.cli.output import print_json, table
+from ducto_pg.cli.common import dsn_option, json_option
+from ducto_pg.cli.output import counted, echo, print_json, table
 
 
 @click.command()
-@click.argument("dsn", required=False)
+@dsn_option
 @json_option
 def check(dsn: str | None, as_json: bool) -> None:
-    """Verify every invariant of the ledger in the database DSN; exits with 1 on any violation."""
+    """Verify every invariant of the ledger; exits with 1 on any violation."""
     with open_manager(dsn) as manager:
         found = [violation.raw for violation in manager.check()]
     if as_json:
@@ -21,16 +21,16 @@ def check(dsn: str | None, as_json: bool) -> None:
     elif found:
         headings = list(found[0])
         table(headings, [[row.get(name) for name in headings] for row in found])
-        click.echo(f"\n{len(found)} violations.", err=True)
+        echo(f"\n{counted(len(found), 'violation')}.", err=True)
     else:
-        click.echo("Every invariant holds.")
+        echo("Every invariant holds.")
     if found:
         click.get_current_context().exit(1)
 
 
 @click.command()
-@click.argument("dsn", required=False)
 @click.option("--dry-run", is_flag=True, help="Show what would be booked and change nothing.")
+@dsn_option
 @json_option
 def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
     """Book the expiry of lapsed credits and close holds past their deadline.
@@ -47,7 +47,9 @@ def sweep(dsn: str | None, dry_run: bool, as_json: bool) -> None:
         table(
             ["user", "expired", "lots"], [[c["user_id"], c["expired"], c["lots"]] for c in credits]
         )
+    accounts = counted(len(credits), "account")
     if dry_run:
-        click.echo(f"Credits of {len(credits)} accounts would expire.")
+        echo(f"Credits of {accounts} would expire.")
     else:
-        click.echo(f"Credits of {len(credits)} accounts expired; {holds} holds were closed.")
+        closed = f"{counted(holds, 'hold')} {'was' if holds == 1 else 'were'} closed"
+        echo(f"Credits of {accounts} expired; {closed}.")

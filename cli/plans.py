@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ducto_pg.cli.arguments import open_manager
-from ducto_pg.cli.common import dsn_option, json_option
+from ducto_pg.cli.common import Group, dsn_option, json_option
 from ducto_pg.cli.output import fields, print_json, table
-from ducto_pg.client.results import UserPlan
+
+if TYPE_CHECKING:
+    from ducto_pg.client.results import UserPlan
 
 
-@click.group()
+@click.group(cls=Group)
 def plans() -> None:
     """Plans of the active pricing, and the accounts on them."""
 

@@ -7,62 +7,78 @@ config can be read back by the others, from a file or from stdin (`-`).
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ducto_pg import exact_json
-from ducto_pg.cli.arguments import AMOUNT, DURATION, MOMENT, metrics_options, open_manager, usage
-from ducto_pg.cli.common import CliError, dsn_option, json_option
-from ducto_pg.cli.output import fields, print_json, table
-from ducto_pg.cli.problems import print_errors, print_warnings
-from ducto_pg.client.results import PricingVersion, RepricedModel
-from ducto_pg.plpython.config import compile_config
-from ducto_pg.pricing.config_file import ConfigFileError, read_config, read_stream
-from ducto_pg.pricing.engine import PricingEngine
-from ducto_pg.pricing.litellm import SERVICE_TIERS, Conversion, convert
-from ducto_pg.pricing.schema import pricing_schema
+from ducto_pg.cli.arguments import (
+    AMOUNT,
+    DURATION,
+    IDENTIFIER,
+    MOMENT,
+    metrics_options,
+    open_manager,
+    usage,
+)
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
+from ducto_pg.cli.output import counted, echo, fields, print_json, table
+from ducto_pg.cli.problems import error_lines, print_warnings
+
+if TYPE_CHECKING:
+    from ducto_pg.client.results import PricingVersion, RepricedModel
+    from ducto_pg.pricing.litellm import Conversion
 
 FILE_ARGUMENT = click.argument("file", metavar="FILE")
-
+# Those of ducto_pg.pricing.litellm, which is loaded only by the command that converts.
+SERVICE_TIERS = ("batches", "flex", "priority", "ultrafast", "balanced", "decisions")
 
 # What publishing counts, and how one of each is called.
 SIZED = {"models": "model", "tools": "tool", "fixed": "fixed job", "plans": "plan"}
 
 
-@click.group()
+@click.group(cls=Group)
 def pricing() -> None:
     """Publish, inspect, validate and compare pricing."""
 
 
 def read(file: str) -> Any:
     """The config in a file, or on stdin for `-`; one sentence when it is no JSON or YAML."""
+    from ducto_pg.pricing.config_file import ConfigFileError, read_config, read_stream
+
     try:
         return read_stream(sys.stdin.buffer) if file == "-" else read_config(file)
     except ConfigFileError as error:
         where = "stdin: " if file == "-" else ""
-        raise CliError(f"{where}{error}") from error
+        raise CliError(f"{where}{error}", name="not_a_config") from error
 
 
 def checked(file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A valid config and its warnings; otherwise every error is printed, and the exit code is 1."""
+    from ducto_pg.plpython.config import compile_config
+
     config = read(file)
     outcome = compile_config(config)
     if outcome["errors"]:
-        _refuse(file, outcome["errors"])
+        raise _refusal(file, outcome["errors"])
     return config, outcome["warnings"]
 
 
-def _refuse(file: str, errors: Sequence[Mapping[str, Any]]) -> None:
-    print_errors(errors)
-    number = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-    raise CliError(f"{'the config on stdin' if file == '-' else file} is not valid: {number}")
+def _refusal(file: str, errors: Sequence[Mapping[str, Any]]) -> CliError:
+    where = "the config on stdin" if file == "-" else file
+    return CliError(
+        f"{where} is not valid: {counted(len(errors), 'error')}",
+        name="invalid_pricing_config",
+        detail={"errors": list(errors)},
+        lines=error_lines(errors),
+    )
 
 
 @pricing.command("set", short_help="Publish FILE as a new version, now active.")
@@ -81,11 +97,11 @@ def set_(file: str, label: str | None, dsn: str | None, as_json: bool) -> None:
     print_warnings(warnings)
     named = f" ({published.label})" if published.label else ""
     sizes = ", ".join(
-        f"{len(config[section])} {noun}{'' if len(config[section]) == 1 else 's'}"
+        counted(len(config[section]), noun)
         for section, noun in SIZED.items()
         if config.get(section)
     )
-    click.echo(f"Published pricing version {published.version}{named}, now active: {sizes}.")
+    echo(f"Published pricing version {published.version}{named}, now active: {sizes}.")
 
 
 def _summary(version: PricingVersion) -> dict[str, Any]:
@@ -109,7 +125,7 @@ def get(dsn: str | None, as_json: bool) -> None:
         print_json({**_summary(found), "config": found.config})
         return
     fields([(name, str(v) if name == "id" else v) for name, v in _summary(found).items()])
-    click.echo()
+    echo()
     print_json(found.config)
 
 
@@ -140,7 +156,7 @@ def list_(dsn: str | None, as_json: bool) -> None:
 
 
 @pricing.command("activate")
-@click.argument("version", type=int)
+@click.argument("version", type=IDENTIFIER)
 @dsn_option
 @json_option
 def activate(version: int, dsn: str | None, as_json: bool) -> None:
@@ -150,11 +166,11 @@ def activate(version: int, dsn: str | None, as_json: bool) -> None:
     if as_json:
         print_json(_summary(active))
     else:
-        click.echo(f"Pricing version {active.version} is active.")
+        echo(f"Pricing version {active.version} is active.")
 
 
 @pricing.command("export")
-@click.argument("version", type=int)
+@click.argument("version", type=IDENTIFIER)
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write to a file instead.")
 @dsn_option
 def export(version: int, output: str | None, dsn: str | None) -> None:
@@ -167,7 +183,7 @@ def export(version: int, output: str | None, dsn: str | None) -> None:
 def _write_config(config: Mapping[str, Any], output: str | None) -> None:
     text = exact_json.dumps(config, indent=2) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         Path(output).write_text(text, encoding="utf-8")
 
@@ -178,6 +194,8 @@ def _write_config(config: Mapping[str, Any], output: str | None) -> None:
 @json_option
 def validate(file: str, strict: bool, as_json: bool) -> None:
     """Check FILE (- for stdin) without a database; exits with 1 when it cannot be published."""
+    from ducto_pg.plpython.config import compile_config
+
     outcome = compile_config(read(file))
     errors, warnings = outcome["errors"], outcome["warnings"]
     valid = not errors and not (strict and warnings)
@@ -186,10 +204,11 @@ def validate(file: str, strict: bool, as_json: bool) -> None:
         click.get_current_context().exit(0 if valid else 1)
     print_warnings(warnings)
     if errors:
-        _refuse(file, errors)
+        raise _refusal(file, errors)
     if not valid:
-        raise CliError(f"{file} has {len(warnings)} warnings")
-    click.echo(f"{'The config on stdin' if file == '-' else file} is valid.")
+        where = "the config on stdin" if file == "-" else file
+        raise CliError(f"{where} has {counted(len(warnings), 'warning')}", name="warnings")
+    echo(f"{'The config on stdin' if file == '-' else file} is valid.")
 
 
 @pricing.command("diff", short_help="Show what changes from A to B.")
@@ -202,15 +221,16 @@ def diff(a: str, b: str, exit_code: bool, dsn: str | None) -> None:
     before, after = (_lines(side, dsn) for side in (a, b))
     changes = list(difflib.unified_diff(before, after, _named(a), _named(b), lineterm=""))
     for line in changes:
-        click.echo(click.style(line, fg=_colour(line)))
+        echo(line, colour=_colour(line))
     if changes and exit_code:
         click.get_current_context().exit(1)
 
 
 def _lines(side: str, dsn: str | None) -> list[str]:
     if side.isascii() and side.isdigit():
+        version = IDENTIFIER(side)
         with open_manager(dsn) as manager:
-            config = manager.export_pricing(int(side))
+            config = manager.export_pricing(version)
     else:
         config = read(side)
     return exact_json.dumps(_sorted(config), indent=2).splitlines()
@@ -236,6 +256,8 @@ def _colour(line: str) -> str | None:
 @pricing.command("schema")
 def schema() -> None:
     """Print a JSON Schema of the config, for editors."""
+    from ducto_pg.pricing.schema import pricing_schema
+
     print_json(pricing_schema())
 
 
@@ -255,6 +277,8 @@ def test(
     metrics = usage(metrics_text, metric_pairs)
     if metrics is None:
         raise click.UsageError("give the usage with --metrics JSON or --metric NAME=VALUE")
+    from ducto_pg.pricing.engine import PricingEngine
+
     config, _ = checked(file)
     cost = PricingEngine.from_dict(config).calculate(metrics, plan)
     if as_json:
@@ -273,10 +297,11 @@ def test(
 @json_option
 def what_if(file: str, since: str, until: datetime | None, dsn: str | None, as_json: bool) -> None:
     """What the usage already stored would have cost with the pricing in FILE."""
-    config, _ = checked(file)
     end = until or datetime.now(UTC)
+    start = _start(since, end)
+    config, _ = checked(file)
     with open_manager(dsn) as manager:
-        rows = manager.reprice(config, _start(since, end), end)
+        rows = manager.reprice(config, start, end)
     if as_json:
         print_json([row.raw for row in rows])
         return
@@ -284,16 +309,15 @@ def what_if(file: str, since: str, until: datetime | None, dsn: str | None, as_j
 
 
 def _start(since: str, end: datetime) -> datetime:
-    try:
-        length: timedelta = DURATION(since)
-    except click.BadParameter:
+    if not re.fullmatch(r"[0-9]+[a-z]", since):
         return MOMENT(since)
+    length: timedelta = DURATION(since)
     return end - length
 
 
 def _print_what_if(rows: Sequence[RepricedModel]) -> None:
     if not any(row.charges for row in rows):
-        click.echo("No usage is stored in that time.")
+        echo("No usage is stored in that time.")
         return
     table(
         ["model", "charges", "cost", "would cost", "change", "%", "unpriced"],
@@ -313,7 +337,7 @@ def _print_what_if(rows: Sequence[RepricedModel]) -> None:
     for row in rows:
         if row.unpriced and row.model is not None:
             name = row.model or "(no model)"
-            click.echo(f"Warning: {name}: {row.unpriced} unpriced: {row.first_error}", err=True)
+            echo(f"Warning: {name}: {row.unpriced} unpriced: {row.first_error}", err=True)
 
 
 def _percent(before: Decimal, after: Decimal) -> str | None:
@@ -352,6 +376,9 @@ def import_litellm(
     What cannot be expressed is listed on stderr by reason; --report FILE lists each price, and
     --json prints config and list together.
     """
+    from ducto_pg.plpython.config import compile_config
+    from ducto_pg.pricing.litellm import convert
+
     prices = read_prices(file)
     try:
         conversion = convert(
@@ -365,7 +392,7 @@ def import_litellm(
         raise CliError(f"{file}: {error}") from error
     problems = compile_config(conversion.config)["errors"]
     if problems:
-        _refuse(file, problems)
+        raise _refusal(file, problems)
     if as_json:
         print_json({"config": conversion.config, "unexpressed": conversion.unexpressed})
     else:
@@ -390,16 +417,16 @@ def _report(conversion: Conversion, report: str | None) -> None:
     if report:
         lines = [f"{item.model}\t{item.field}\t{item.reason}\n" for item in left_out]
         Path(report).write_text("model\tfield\treason\n" + "".join(lines), encoding="utf-8")
-    click.echo(f"{len(conversion.config['models'])} models converted.", err=True)
+    echo(f"{counted(len(conversion.config['models']), 'model')} converted.", err=True)
     if not left_out:
         return
-    click.echo(f"{len(left_out)} prices or entries are not in the config:", err=True)
+    echo(f"{len(left_out):,} prices or entries are not in the config:", err=True)
     counts = Counter(
         item.reason if not item.field or "service tier" in item.reason
         else f"{item.field}: {item.reason}"
         for item in left_out
     )  # fmt: skip
     for reason, count in counts.most_common():
-        click.echo(f"{count:8}  {reason}", err=True)
+        echo(f"{count:8}  {reason}", err=True)
     if not report:
-        click.echo("--report FILE lists them one by one.", err=True)
+        echo("--report FILE lists them one by one.", err=True)

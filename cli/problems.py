@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import click
+from ducto_pg.cli.output import counted, echo
 
-__all__ = ["print_errors", "print_warnings"]
+__all__ = ["error_lines", "print_warnings"]
 
 WINDOW = 76
 LISTED_WARNINGS_MAX = 20
 
 
-def print_errors(errors: Iterable[Mapping[str, Any]]) -> None:
-    """Every error on stderr, in the order of the config."""
+def error_lines(errors: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Every error as lines for people, in the order of the config."""
+    lines: list[str] = []
     for error in errors:
-        path = str(error.get("path") or "the config")
-        click.echo(f"{click.style(path, bold=True)}: {error['message']}", err=True)
+        lines.append(f"{error.get('path') or 'the config'}: {error['message']}")
         expression, position = error.get("expression"), error.get("position")
         if isinstance(expression, str) and position is not None:
-            length = error.get("length")
-            for line in _pointed(expression, int(position), int(length or 1)):
-                click.echo(f"    {line}", err=True)
+            pointed = _pointed(expression, int(position), int(error.get("length") or 1))
+            lines += [f"    {line}" for line in pointed]
+    return lines
 
 
 def _pointed(expression: str, position: int, length: int) -> tuple[str, str]:
@@ -41,7 +41,7 @@ def print_warnings(warnings: Iterable[Mapping[str, Any]]) -> None:
     found = list(warnings)
     for warning in found[:LISTED_WARNINGS_MAX]:
         path = str(warning.get("path") or "the config")
-        click.echo(f"Warning: {path}: {warning.get('message', warning.get('code'))}", err=True)
+        echo(f"Warning: {path}: {warning.get('message', warning.get('code'))}", err=True)
     if len(found) > LISTED_WARNINGS_MAX:
         more = len(found) - LISTED_WARNINGS_MAX
-        click.echo(f"Warning: and {more} more like these; --json lists all", err=True)
+        echo(f"Warning: and {counted(more, 'more warning')}; --json lists all", err=True)

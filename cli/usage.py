@@ -6,74 +6,97 @@ but rows were rejected; 1 when it could not start or was cut short (run it again
 
 from __future__ import annotations
 
-import csv
 import os
+import signal
+import stat
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ducto_pg.cli.arguments import open_manager
-from ducto_pg.cli.arguments import usage as read_usage
-from ducto_pg.cli.common import CliError, dsn_option, json_option
+from ducto_pg.cli.arguments import named_values, open_manager
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
 from ducto_pg.cli.output import amount, fields, print_json
-from ducto_pg.client.importer import (
-    TEXT_METRICS,
-    Importer,
-    Mapper,
-    Reject,
-    Row,
-    Summary,
-    UnusableFile,
-    form_of,
-    read_rows,
-)
-from ducto_pg.client.manager import CreditManager
-from ducto_pg.errors import DatabaseError, DuctoError, InvalidArgumentError, UnavailableError
-from ducto_pg.plpython.names import STANDARD_METRICS, nearest
+from ducto_pg.cli.progress import Progress, duration
+
+if TYPE_CHECKING:
+    from ducto_pg.client.importer import Importer, Summary
+    from ducto_pg.client.manager import CreditManager
+    from ducto_pg.client.usage_file import Origin, Reject, UsageFile
 
 BATCH_MAX = 1000
-REJECTS_HEADING = ["line", "reason", "row"]
 EXIT_REJECTED = 3
+AGAIN = "Run the same command again to go on; what is charged is not charged twice."
 
 
-@click.group()
+@click.group(cls=Group)
 def usage() -> None:
     """Import usage events from a file."""
 
 
 class Rejects:
-    """The rejects file, made when the first row is refused."""
+    """The rejects file: known to be writable before the first charge, and gone when it is empty.
+
+    What an earlier import left in it stays until this one refuses a row, or refuses none.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
+        self.origin: Origin | None = None
         self._file: IO[str] | None = None
+        self._created = False
+
+    def open(self, origin: Origin) -> None:
+        """Make sure that rejects can be written, and nobody's file is overwritten."""
+        from ducto_pg.client.usage_file import Origin
+
+        self.origin = origin
+        self._created = not self.path.exists()
+        self._file = self.path.open("a+", encoding="utf-8", errors="replace", newline="")
+        if not self._created and self._is_regular() and self.path.stat().st_size:
+            self._file.seek(0)
+            if Origin.of_rejects(self._file.readline().rstrip("\r\n")) is None:
+                self._file.close()
+                raise CliError(
+                    f"{self.path} exists and holds no rejects of an import",
+                    "Name another file with --rejects.",
+                )
+
+    def _is_regular(self) -> bool:
+        assert self._file is not None
+        return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
 
     def add(self, reject: Reject) -> None:
         """Write one refused row."""
-        if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8", errors="replace", newline="")
-            csv.writer(self._file).writerow(REJECTS_HEADING)
-        csv.writer(self._file).writerow([reject.line, reject.reason, reject.text])
+        from ducto_pg.client.usage_file import csv_line
+
+        assert self._file is not None and self.origin is not None
+        if not self.count:
+            if self._is_regular():
+                self._file.seek(0)
+                self._file.truncate()
+            self._file.write(self.origin.line() + "\n")
+        cells = [str(reject.line), " ".join(reject.reason.split()), reject.text, reject.id, ""]
+        self._file.write(csv_line(cells) + "\n")
         self.count += 1
 
-    def close(self) -> None:
-        """Close it; what an earlier run left is removed when this one refused nothing."""
-        if self._file is not None:
-            self._file.close()
-        elif self._is_ours():
-            self.path.unlink()
-
-    def _is_ours(self) -> bool:
-        if not self.path.is_file():
-            return False
-        with self.path.open(encoding="utf-8", errors="replace") as file:
-            return file.readline().strip() == ",".join(REJECTS_HEADING)
+    def close(self, *, complete: bool) -> None:
+        """Close it; without a refused row there is none."""
+        if self._file is None:
+            return
+        regular = self._is_regular()
+        self._file.close()
+        if regular and not self.count and (complete or self._created):
+            self.path.unlink(missing_ok=True)
 
 
 @usage.command("import", short_help="Charge the events in FILE, each once.")
@@ -94,14 +117,23 @@ class Rejects:
 )
 @click.option("--user", metavar="USER", help="Whose usage all rows are.")
 @click.option("--user-column", metavar="COLUMN", help="The column that says whose usage a row is.")
+@click.option(
+    "--time-column",
+    metavar="COLUMN",
+    help="When it was used: an ISO time, or seconds or milliseconds since 1970.",
+)
+@click.option("--time-zone", metavar="ZONE", help="Of times without one, such as Europe/Berlin.")
 @click.option("--key-column", metavar="COLUMN", help="A column that identifies the event.")
 @click.option(
-    "--source", metavar="NAME", help="The name that rows are remembered under; default: the file's."
+    "--source",
+    metavar="NAME",
+    help="What rows are remembered under; default: the file's path and heading.",
 )
+@click.option("--empty-as-zero", is_flag=True, help="Take an empty number for 0.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Default: by name.")
 @click.option("--rejects", metavar="PATH", help="Refused rows; default: FILE.rejects.csv.")
 @click.option(
-    "--batch-size", type=click.IntRange(1, BATCH_MAX), default=200, show_default=True,
+    "--batch-size", type=click.IntRange(1, BATCH_MAX), default=500, show_default=True,
     help="Rows a transaction.",
 )  # fmt: skip
 @dsn_option
@@ -110,73 +142,118 @@ def import_(
     file: str,
     mapping: tuple[str, ...],
     constants: tuple[str, ...],
-    user: str | None,
-    user_column: str | None,
-    key_column: str | None,
-    source: str | None,
-    form: str | None,
+    time_zone: str | None,
     rejects: str | None,
-    batch_size: int,
     dsn: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Charge the usage events in FILE (CSV or JSONL, - for stdin).
+    """Charge the usage events in FILE (CSV or JSONL, - for stdin), each once.
 
-    Without --map, columns named like metrics are read (and in JSONL an object `metrics`). A row is
-    charged once, however often the file is imported; --source tells files apart that share a name.
+    Without --map, columns named like metrics are read (and in JSONL an object `metrics`). However
+    often a file is imported, corrected or longer by then, a row of it is charged once; a corrected
+    rejects file is imported like the file itself, with the same options.
     """
-    if (user is None) == (user_column is None):
-        raise click.UsageError("give --user or --user-column")
-    name = source or ("stdin" if file == "-" else Path(file).name)
-    refused = Rejects(Path(rejects) if rejects else _beside(file))
-    if file != "-" and refused.path.exists() and Path(file).samefile(refused.path):
-        raise click.UsageError("the rejects file cannot be the file that is imported")
-    columns = _pairs(mapping, "--map")
-    fixed = read_usage(None, constants) or {}
-    with _opened(file) as stream, open_manager(dsn) as manager:
-        known = _metric_names(manager)
-        _check_names([*columns, *fixed], known)
-        mapper = Mapper(
-            source=name,
-            columns=columns,
-            constants=fixed,
-            known=known,
-            user=user,
-            user_column=user_column,
-            key_column=key_column,
-        )
-        started = time.monotonic()
-        importer = Importer(
-            manager,
-            mapper,
-            refused.add,
-            batch_size=batch_size,
-            isolate=(InvalidArgumentError, DatabaseError),
-        )
-        reader = _Reader(stream, form or form_of(Path(file)), importer)
-        cut_short = _run(reader, refused, as_json)
-    if importer.summary.rows or cut_short is None:
-        _report(importer.summary, refused, time.monotonic() - started, as_json)
-    if cut_short is not None:
-        raise cut_short
-    if refused.count:
-        click.get_current_context().exit(EXIT_REJECTED)
+    order = Order(
+        file=file,
+        columns=_pairs(mapping),
+        constants=named_values(constants, "--set"),
+        zone=_zone(time_zone),
+        **options,
+    )
+    order.check()
+    refused = Rejects(Path(rejects) if rejects is not None else _beside(file))
+    with _opened(file) as stream:
+        _refuse_same_file(stream, refused.path, file)
+        _import(order, stream, refused, dsn, as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be imported, and how."""
+
+    file: str
+    columns: dict[str, str]
+    constants: dict[str, Any]
+    zone: tzinfo | None
+    user: str | None
+    user_column: str | None
+    time_column: str | None
+    key_column: str | None
+    source: str | None
+    empty_as_zero: bool
+    form: str | None
+    batch_size: int
+
+    def check(self) -> None:
+        """Refuse what makes no sense together."""
+        if (self.user is None) == (self.user_column is None):
+            raise click.UsageError("give --user or --user-column")
+        if self.user is not None and not self.user.strip():
+            raise click.UsageError("--user is empty")
+        if self.source is not None and not self.source.strip():
+            raise click.UsageError("--source is empty")
+        if self.zone is not None and self.time_column is None:
+            raise click.UsageError("--time-zone belongs to --time-column")
+        both = sorted(self.columns.keys() & self.constants.keys())
+        if both:
+            raise click.UsageError(f"the metric {both[0]!r} is in --map and in --set")
+
+    def named_columns(self) -> list[str]:
+        """Every column that an option names."""
+        named = [self.user_column, self.key_column, self.time_column]
+        return [*self.columns.values(), *(name for name in named if name is not None)]
+
+    def origin(self, reader: UsageFile) -> Origin:
+        """Where the rows come from, for their keys: the file's path and heading, or --source."""
+        from ducto_pg.client.usage_file import Origin, source_of
+
+        name = "stdin" if self.file == "-" else Path(self.file).name
+        path = None if self.file == "-" else str(Path(self.file).resolve())
+        if self.source is not None:
+            name, source = self.source, source_of("name", self.source)
+        elif path is not None:
+            source = source_of("path", path, reader.heading)
+        elif self.key_column is not None:
+            source = ""
+        else:
+            raise click.UsageError("standard input needs --source NAME or --key-column")
+        if reader.origin is None:
+            return Origin(source, name, reader.form, path, reader.heading)
+        if self.source is not None and source != reader.origin.source:
+            raise click.UsageError(
+                f"these rows are of the source {reader.origin.name!r}: leave --source out"
+            )
+        return reader.origin
 
 
 def _beside(file: str) -> Path:
     return Path("stdin.rejects.csv" if file == "-" else f"{file}.rejects.csv")
 
 
-def _pairs(given: Sequence[str], option: str) -> dict[str, str]:
+def _pairs(given: Sequence[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in given:
         name, equals, column = (part.strip() for part in text.partition("="))
         if not (name and equals and column):
-            raise click.UsageError(f"{option} takes METRIC=COLUMN, not {text!r}")
+            raise click.UsageError(f"--map takes METRIC=COLUMN, not {text!r}")
         if name in pairs:
-            raise click.UsageError(f"{option} names {name} twice")
+            raise click.UsageError(f"--map names {name} twice")
         pairs[name] = column
     return pairs
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise click.UsageError(
+            f"--time-zone {name!r} is not the name of a zone such as Europe/Berlin or UTC"
+        ) from None
 
 
 @contextmanager
@@ -188,91 +265,202 @@ def _opened(file: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+def _refuse_same_file(stream: BinaryIO, rejects: Path, file: str) -> None:
+    if file != "-" and rejects.exists() and Path(file).samefile(rejects):
+        raise click.UsageError("the rejects file cannot be the file that is imported")
+
+
 def _metric_names(manager: CreditManager) -> frozenset[str]:
     """What the active pricing knows; there is nothing to import into without a pricing."""
+    from ducto_pg.client.importer import TEXT_METRICS
+    from ducto_pg.plpython.names import STANDARD_METRICS
+
     config = manager.get_pricing().config or {}
     extra = [name for name in config.get("metrics") or [] if isinstance(name, str)]
     return frozenset([*STANDARD_METRICS, *TEXT_METRICS, *extra])
 
 
-def _check_names(names: Sequence[str], known: frozenset[str]) -> None:
-    for name in names:
+def _check_names(order: Order, known: frozenset[str]) -> None:
+    from ducto_pg.plpython.names import nearest
+
+    for name in (*order.columns, *order.constants):
         if name not in known:
             suggestion = nearest(name, sorted(known))
-            hint = f"did you mean {suggestion}?" if suggestion else ""
+            hint = f"Did you mean {suggestion}?" if suggestion else ""
             raise CliError(f"the active pricing has no metric {name!r}", hint)
 
 
-class _Reader:
-    """Reads the file into the importer, once its first row has the columns that are asked for."""
-
-    def __init__(self, stream: BinaryIO, form: str, importer: Importer) -> None:
-        self._stream = stream
-        self._form = form
-        self._importer = importer
-
-    @property
-    def size(self) -> int:
-        """The file's length, 0 where it has none."""
-        try:
-            return os.fstat(self._stream.fileno()).st_size
-        except (OSError, ValueError):
-            return 0
-
-    def run(self, advance: Callable[[int], None]) -> None:
-        """Import everything."""
-        self._importer.run(self._checked(read_rows(self._stream, self._form, advance)))
-
-    def _checked(self, rows: Iterator[Row | Reject]) -> Iterator[Row | Reject]:
-        first = True
-        for row in rows:
-            if first and isinstance(row, Row):
-                first = False
-                self._check(row.values)
-            yield row
-
-    def _check(self, values: Mapping[str, Any]) -> None:
-        """Columns that are named must exist; without --map, one must be named like a metric."""
-        mapper = self._importer.mapper
-        if self._form != "csv":
-            return
-        for column in (*mapper.columns.values(), mapper.user_column, mapper.key_column):
-            if column is not None and column not in values:
-                raise CliError(f"the file has no column {column!r}", f"It has {', '.join(values)}.")
-        if not (mapper.columns or mapper.known & values.keys() or mapper.constants):
-            raise CliError(
-                f"none of the columns is named like a metric: {', '.join(values)}",
-                "Say which is which, such as --map input_tokens=ContextTokens.",
-            )
+def _check_columns(order: Order, reader: UsageFile, known: frozenset[str]) -> None:
+    """Columns that are named must exist; without --map, one must be named like a metric."""
+    if reader.form != "csv":
+        return
+    have = set(reader.columns)
+    shown = ", ".join(reader.columns[:20]) + (", …" if len(reader.columns) > 20 else "")
+    for column in order.named_columns():
+        if column not in have:
+            raise CliError(f"the file has no column {column!r}", f"It has {shown}.")
+    if not (order.columns or order.constants or known & have):
+        raise CliError(
+            f"none of the columns is named like a metric: {shown}",
+            "Say which is which, such as --map input_tokens=ContextTokens.",
+        )
 
 
-def _run(reader: _Reader, refused: Rejects, as_json: bool) -> CliError | None:
-    """Import with a progress bar; what cuts it short is returned, to be raised after the report."""
-    again = "Run the same command again to go on; what is charged is not charged twice."
+def _import(
+    order: Order, stream: BinaryIO, refused: Rejects, dsn: str | None, as_json: bool
+) -> None:
+    from ducto_pg.client.importer import Importer, Mapper
+    from ducto_pg.client.usage_file import UnusableFileError, UsageFile, form_of
+    from ducto_pg.errors import DatabaseError, InvalidArgumentError
+
+    reader = UsageFile(
+        stream, order.form or form_of(Path(order.file)), counted=order.key_column is None
+    )
     try:
-        if as_json:
-            reader.run(lambda size: None)
-        else:
-            with click.progressbar(length=reader.size, label="Importing", file=sys.stderr) as bar:
-                reader.run(bar.update)
-    except UnusableFile as error:
-        return CliError(str(error))
-    except UnavailableError as error:
-        return CliError(f"the import was cut short, the database went away: {error}", again)
-    except DuctoError as error:
-        return CliError(f"the import was cut short: {error}", again)
+        reader.begin()
+    except UnusableFileError as error:
+        raise CliError(str(error), name="unusable_file") from None
+    origin = order.origin(reader)
+    with open_manager(dsn) as manager:
+        known = _metric_names(manager)
+        _check_names(order, known)
+        _check_columns(order, reader, known)
+        mapper = Mapper(
+            source=origin.source,
+            name=origin.name,
+            columns=order.columns,
+            constants=order.constants,
+            known=known,
+            user=order.user,
+            user_column=order.user_column,
+            key_column=order.key_column,
+            time_column=order.time_column,
+            time_zone=order.zone,
+            empty_as_zero=order.empty_as_zero,
+        )
+        refused.open(origin)
+        progress = Progress("Importing", shown=not as_json)
+        importer = Importer(
+            manager,
+            mapper,
+            refused.add,
+            batch_size=order.batch_size,
+            isolate=(InvalidArgumentError, DatabaseError),
+            progress=lambda summary: _show(progress, reader, summary),
+        )
+        started = time.monotonic()
+        with progress:
+            cut_short = _run(importer, reader, refused)
+    _report(importer.summary, reader, refused, time.monotonic() - started, as_json, cut_short)
+    if cut_short is not None:
+        raise cut_short
+    if refused.count:
+        click.get_current_context().exit(EXIT_REJECTED)
+
+
+def _show(progress: Progress, reader: UsageFile, summary: Summary) -> None:
+    def text(seconds: float) -> str:
+        rate = round(summary.rows / seconds) if seconds > 0 else 0
+        return f"{summary.rows:,} rows, {rate:,} a second, {amount(summary.cost)} credits"
+
+    try:
+        size = os.fstat(reader.stream.fileno()).st_size
+    except (OSError, ValueError):
+        size = 0
+    progress.update(min(reader.position / size, 1) if size else None, text)
+
+
+def _run(importer: Importer, reader: UsageFile, refused: Rejects) -> CliError | None:
+    """Import; what cuts it short is returned, to be raised after the report."""
+    from ducto_pg.client.usage_file import UnusableFileError
+    from ducto_pg.errors import DuctoError, TransactionConflictError, UnavailableError
+
+    complete = False
+    try:
+        with _interruptible(importer, reader) as interrupted:
+            importer.run(reader.rows())
+        complete = not interrupted()
+        if not complete:
+            return CliError("the import was interrupted", AGAIN, name="interrupted")
     except KeyboardInterrupt:
-        return CliError("the import was interrupted", again)
+        return CliError("the import was interrupted", AGAIN, name="interrupted")
+    except UnusableFileError as error:
+        return CliError(str(error), name="unusable_file")
+    except (UnavailableError, TransactionConflictError) as error:
+        away = "the database went away" if error.name == "unavailable" else "another one was ahead"
+        return CliError(
+            f"the import was cut short, {away}: {error.message}",
+            AGAIN,
+            code=error.code,
+            name=error.name,
+        )
+    except DuctoError as error:
+        from ducto_pg.cli.failures import describe
+
+        failure = describe(error)
+        return CliError(
+            f"the import was cut short: {failure.message}",
+            failure.hint,
+            code=failure.code,
+            name=failure.name,
+        )
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return CliError(f"the import was cut short: {reason}", AGAIN)
     finally:
-        refused.close()
+        refused.close(complete=complete)
     return None
 
 
-def _report(summary: Summary, refused: Rejects, seconds: float, as_json: bool) -> None:
+@contextmanager
+def _interruptible(importer: Importer, reader: UsageFile) -> Iterator[Any]:
+    """Ctrl-C, or being asked to end, waits for the batch under way; the second time it does not.
+
+    While the file is waited for there is nothing to be lost, and the wait ends at once.
+    """
+    asked: list[int] = []
+    waiting = False
+
+    def wait(now: bool) -> None:
+        nonlocal waiting
+        waiting = now
+        if asked:
+            raise KeyboardInterrupt
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        importer.stop()
+        if waiting or len(asked) > 1:
+            raise KeyboardInterrupt
+
+    reader.waiting = wait
+    endings = (signal.SIGINT, signal.SIGTERM)
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {e: signal.signal(e, stop) for e in endings} if in_main else {}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        reader.waiting = lambda waiting: None
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(
+    summary: Summary,
+    reader: UsageFile,
+    refused: Rejects,
+    seconds: float,
+    as_json: bool,
+    cut_short: CliError | None,
+) -> None:
     where = str(refused.path) if refused.count else None
     if as_json:
         print_json(
             {
+                "complete": cut_short is None,
+                "lines": reader.lines,
+                "heading_lines": reader.heading_lines,
+                "blank_lines": reader.blank,
                 "rows": summary.rows,
                 "charged": summary.charged,
                 "already_charged": summary.replayed,
@@ -284,9 +472,19 @@ def _report(summary: Summary, refused: Rejects, seconds: float, as_json: bool) -
             }
         )
         return
-    rate = f" ({amount(round(summary.rows / seconds))} rows a second)" if seconds > 0 else ""
+    rate = f" in {duration(seconds)}" if seconds >= 1 else ""
+    if seconds > 0:
+        rate += f", {amount(round(summary.rows / seconds))} a second"
+    others = [
+        (f"{reader.heading_lines} heading" if reader.heading_lines else ""),
+        (f"{reader.blank:,} blank" if reader.blank else ""),
+    ]
+    lines = f"{reader.lines:,}"
+    if any(others):
+        lines += f", of them {' and '.join(text for text in others if text)}"
     fields(
         [
+            ("lines", lines if cut_short is None else f"{reader.lines:,} read"),
             ("rows", f"{summary.rows:,}{rate}"),
             ("charged", summary.charged),
             ("already charged", summary.replayed),

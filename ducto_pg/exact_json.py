@@ -1,7 +1,8 @@
 """JSON in which no number ever passes through a binary float.
 
 `loads` returns every fraction as `Decimal`, `dumps` writes every `Decimal` with all of its digits;
-NaN and infinities are refused in both directions, because money has no such values.
+NaN and infinities are refused in both directions, because money has no such values. `parse` reads
+what people wrote: there, a key that appears twice in one object is an error.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 from uuid import UUID
 
-__all__ = ["dumps", "loads", "plain"]
+__all__ = ["dumps", "loads", "parse", "plain"]
 
 DEPTH_MAX = 200
+# Numbers with more digits are written by nobody who counts something.
+DIGITS_MAX = 1_000
 
 
 def _refuse_constant(name: str) -> Any:
@@ -29,14 +32,43 @@ def loads(text: str | bytes | bytearray) -> Any:
     return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key!r} appears twice in one object")
+            seen.add(key)
+    return found
+
+
+def _number(text: str) -> Decimal:
+    value = Decimal(text)
+    if len(text) > DIGITS_MAX or not -DIGITS_MAX < value.adjusted() < DIGITS_MAX:
+        raise ValueError(f"the number {text[:20]}… has more than {DIGITS_MAX} digits")
+    return value
+
+
+def parse(text: str) -> Any:
+    """Parse JSON that a person or another program wrote; what is ambiguous is a ValueError."""
+    return json.loads(
+        text, parse_float=_number, parse_constant=_refuse_constant, object_pairs_hook=_object
+    )
+
+
 def plain(value: Decimal) -> str:
     """The digits of a decimal: no exponent, no trailing zeros after the point."""
     if not value.is_finite():
         raise ValueError(f"{value} cannot be written as a number")
+    if not value:
+        return "0"
+    if not -DIGITS_MAX < value.adjusted() < DIGITS_MAX:
+        raise ValueError(f"{value} has more than {DIGITS_MAX} digits")
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("-0", "") else text
+    return text
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:

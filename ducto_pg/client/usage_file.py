@@ -1,0 +1,385 @@
+"""Usage files: CSV or JSON lines, one row a line, read strictly and without losing a line.
+
+Every line is a row, a blank line or the heading. What is wrong with a row ends with its line: a
+quotation that is not closed swallows nothing. A row's identity is its content and the how-manieth
+time this content appears, so that deleting, correcting or appending lines leaves the other rows who
+they were.
+
+Refused rows are kept in a rejects file, which says where they come from: it can be corrected and
+read like the file itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ducto_pg import exact_json
+
+__all__ = [
+    "REJECTS_HEADING",
+    "Origin",
+    "Reject",
+    "Row",
+    "UnusableFileError",
+    "UsageFile",
+    "csv_line",
+    "form_of",
+    "source_of",
+    "split_csv",
+]
+
+CHUNK = 1 << 18
+LINE_LENGTH_MAX = 262_144
+CUT = " …(cut)"
+REJECTS_HEADING = ("line", "reason", "row", "id")
+# A field in quotes, or one without any; then a comma or the end.
+QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"(?=,|\Z)')
+PLAIN = re.compile(r'([^",]*)(?=,|\Z)')
+
+
+class UnusableFileError(ValueError):
+    """The file as a whole cannot be imported; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: where it stands, its text, its values by column, and which row it is."""
+
+    line: int
+    text: str
+    values: Mapping[str, Any]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that was not charged, and why."""
+
+    line: int
+    reason: str
+    text: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where rows come from: what their keys are made of, and how their lines are read."""
+
+    source: str
+    name: str
+    form: str
+    path: str | None = None
+    heading: str = ""
+
+    def line(self) -> str:
+        """The first line of a rejects file of this origin."""
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return csv_line([*REJECTS_HEADING, exact_json.dumps({"import": facts})])
+
+    @classmethod
+    def of_rejects(cls, text: str) -> Origin | None:
+        """The origin that a rejects file names in its first line; None for any other file."""
+        try:
+            cells = split_csv(text)
+            if tuple(cells[:4]) != REJECTS_HEADING or len(cells) != 5:
+                return None
+            return cls(**exact_json.parse(cells[4])["import"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+def form_of(path: Path) -> str:
+    """`csv` or `jsonl`, by the file's name; CSV when the name says nothing."""
+    return "jsonl" if path.suffix.lower() in (".jsonl", ".ndjson", ".json") else "csv"
+
+
+def source_of(*parts: str) -> str:
+    """The digest that keys of one source share."""
+    return sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """Cells as one line of CSV."""
+    return ",".join(
+        '"' + cell.replace('"', '""') + '"' if any(c in cell for c in '",\r') else cell
+        for cell in (cell.replace("\n", " ") for cell in cells)
+    )
+
+
+def split_csv(text: str) -> list[str]:
+    """The cells of one line; quotes must be where CSV has them, or it is a ValueError."""
+    if '"' not in text:
+        return text.split(",")
+    cells: list[str] = []
+    at = 0
+    while True:
+        quoted = text.startswith('"', at)
+        found = (QUOTED if quoted else PLAIN).match(text, at)
+        if found is None:
+            raise ValueError(_what_is_wrong(text, at, len(cells) + 1))
+        cells.append(found[1].replace('""', '"') if quoted else found[1])
+        at = found.end() + 1
+        if at > len(text):
+            return cells
+
+
+def _what_is_wrong(text: str, at: int, number: int) -> str:
+    if not text.startswith('"', at):
+        return f"a quote inside field {number}, which does not begin with one"
+    if re.compile(r'"[^"]*(?:""[^"]*)*\Z').match(text, at):
+        return f"the quote that field {number} begins with is not closed on its line"
+    return f"text behind the closing quote of field {number}"
+
+
+def identity(text: str) -> str:
+    """What tells contents apart."""
+    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line without its end; `problem` says why it cannot be read at all."""
+
+    text: str
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class UsageFile:
+    """A file being read; `lines`, `blank` and `position` (in bytes) count what was read so far.
+
+    `waiting` is called with True before each read, and with False behind it. Rows that have keys
+    of their own need not be `counted` in the file that a rejects file comes from.
+    """
+
+    stream: BinaryIO
+    form: str
+    origin: Origin | None = None
+    lines: int = 0
+    blank: int = 0
+    position: int = 0
+    columns: list[str] = field(default_factory=list)
+    heading: str = ""
+    counted: bool = True
+    waiting: Callable[[bool], None] = lambda waiting: None
+    _source: Iterator[_Line] | None = None
+    _seen: Counter[str] = field(default_factory=Counter)
+
+    def begin(self) -> None:
+        """Read the heading; of a rejects file, where its rows come from."""
+        source = self._source = self._read()
+        first = next((line for line in source if not self._is_blank(line)), None)
+        self.origin = Origin.of_rejects(first.text) if first else None
+        if self.origin is not None:
+            self.form, self.heading = self.origin.form, self.origin.heading
+        elif self.form == "jsonl":
+            self._source = chain([first] if first else [], source)
+        elif first is None:
+            raise UnusableFileError(
+                "the file is empty: a CSV file begins with a line of column names"
+            )
+        elif first.problem:
+            raise UnusableFileError(f"the first line is {first.problem}")
+        else:
+            self.heading = first.text
+        if self.form == "csv":
+            self.columns = _columns(self.heading)
+
+    @property
+    def heading_lines(self) -> int:
+        """Of the lines, those that are the heading."""
+        return 1 if self.form == "csv" or self.origin else 0
+
+    def rows(self) -> Iterator[Row | Reject]:
+        """Every row behind the heading."""
+        assert self._source is not None
+        return self._rejected_rows(self._source) if self.origin else self._rows(self._source)
+
+    def _rows(self, source: Iterator[_Line]) -> Iterator[Row | Reject]:
+        seen = self._seen
+        for line in source:
+            if self._is_blank(line):
+                continue
+            content = identity(line.text)
+            seen[content] += 1
+            yield self._row(line, f"{seen[content]}-{content}")
+
+    def _is_blank(self, line: _Line) -> bool:
+        if line.problem or (line.text and not line.text.isspace()):
+            return False
+        self.blank += 1
+        return True
+
+    def _row(self, line: _Line, id: str) -> Row | Reject:
+        if line.problem:
+            return Reject(self.lines, line.problem, line.text, id)
+        try:
+            values = self._values(line.text)
+        except ValueError as error:
+            return Reject(self.lines, str(error), line.text, id)
+        return Row(self.lines, line.text, values, id)
+
+    def _values(self, text: str) -> Mapping[str, Any]:
+        if self.form == "csv":
+            cells = split_csv(text)
+            if len(cells) != len(self.columns):
+                raise ValueError(f"{len(cells)} fields where the heading has {len(self.columns)}")
+            return dict(zip(self.columns, cells, strict=True))
+        try:
+            values = exact_json.parse(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
+        return values
+
+    # Rejects files ---------------------------------------------------------------------------
+
+    def _rejected_rows(self, source: Iterator[_Line]) -> Iterator[Row | Reject]:
+        """The rows of a rejects file, each as it would be in the file it comes from."""
+        entries: list[tuple[int, _Line, str]] = []
+        for line in source:
+            if not self._is_blank(line):
+                entries.append((self.lines, *_entry(line)))
+        ids = self._ids([(line.text, id) for _, line, id in entries if not line.problem])
+        end = self.lines
+        for number, line, id in entries:
+            self.lines = number
+            yield self._row(line, id if line.problem else ids.pop(0))
+        self.lines = end
+
+    def _ids(self, entries: list[tuple[str, str]]) -> list[str]:
+        """Who each row is: itself where its text is unchanged; else the next one of its content.
+
+        The next one is counted in the file the rows come from: its rows of the same content are
+        there already, without those whose rejected line is gone from it because it was corrected
+        there as well.
+        """
+        assert self.origin is not None
+        changed = [(text, id) for text, id in entries if id.partition("-")[2] != identity(text)]
+        if not changed or not self.counted or self.origin.path is None:
+            return [id or f"1-{identity(text)}" for text, id in entries]
+        there = self._contents_there()
+        next_of = Counter({identity(text): there[identity(text)] for text, _ in changed})
+        for text, id in changed:
+            number, _, content = id.partition("-")
+            if not number.isdecimal() or there[content] < int(number):
+                next_of[identity(text)] = max(next_of[identity(text)] - 1, 0)
+        ids = []
+        for text, id in entries:
+            content = identity(text)
+            if id.partition("-")[2] != content:
+                next_of[content] += 1
+                id = f"{next_of[content]}-{content}"
+            ids.append(id)
+        return ids
+
+    def _contents_there(self) -> Counter[str]:
+        assert self.origin is not None and self.origin.path is not None
+        try:
+            with Path(self.origin.path).open("rb") as stream:
+                original = UsageFile(stream, self.origin.form)
+                original.begin()
+                for _ in original.rows():
+                    pass
+        except OSError as error:
+            raise UnusableFileError(
+                f"these rows come from {self.origin.path}, which tells a corrected row from an "
+                f"equal one and cannot be read: {error.strerror}"
+            ) from None
+        return original._seen
+
+    # Lines -----------------------------------------------------------------------------------
+
+    def _read(self) -> Iterator[_Line]:
+        """The lines, whatever ends them; one that is no text, or far too long, says so."""
+        for data in self._split():
+            self.lines += 1
+            if self.lines == 1:
+                data = data.removeprefix(b"\xef\xbb\xbf")
+            if len(data) > LINE_LENGTH_MAX:
+                shown = data[:1000].decode(errors="replace") + CUT
+                yield _Line(shown, f"longer than {LINE_LENGTH_MAX:,} bytes")
+                continue
+            try:
+                yield _Line(data.decode())
+            except UnicodeDecodeError as error:
+                shown = data.decode(errors="replace")
+                yield _Line(shown, f"not text in UTF-8 (byte {error.start + 1})")
+
+    def _split(self) -> Iterator[bytes]:
+        """Lines end with LF or CR LF, or with CR in a file that begins without any LF.
+
+        Of a line that is too long only the beginning is kept.
+        """
+        ending = b""
+        rest = b""
+        while chunk := self._chunk():
+            data = rest + chunk
+            if not ending:
+                ending = _ending(data)
+                if not ending and len(data) <= LINE_LENGTH_MAX:
+                    rest = data
+                    continue
+                ending = ending or b"\n"
+            *lines, rest = data.split(ending)
+            if len(rest) > 2 * LINE_LENGTH_MAX:
+                rest = rest[: LINE_LENGTH_MAX + 1]
+            for line in lines:
+                yield line.removesuffix(b"\r")
+        if not ending and b"\r" in rest:
+            *lines, rest = rest.split(b"\r")
+            yield from lines
+        if rest:
+            yield rest.removesuffix(b"\r")
+
+    def _chunk(self) -> bytes:
+        self.waiting(True)
+        read = getattr(self.stream, "read1", self.stream.read)
+        data: bytes = read(CHUNK)
+        self.waiting(False)
+        self.position += len(data)
+        return data
+
+
+def _ending(data: bytes) -> bytes:
+    """What ends the lines, once that can be told."""
+    if b"\n" in data:
+        return b"\n"
+    return b"\r" if b"\r" in data[:-1] else b""
+
+
+def _columns(heading: str) -> list[str]:
+    try:
+        names = [cell.strip() for cell in split_csv(heading)]
+    except ValueError as error:
+        raise UnusableFileError(f"the first line is no CSV heading: {error}") from None
+    twice = [name for name, times in Counter(names).items() if times > 1 and name]
+    if twice:
+        raise UnusableFileError(f"the column {min(twice)!r} appears twice in the heading")
+    return names
+
+
+def _entry(line: _Line) -> tuple[_Line, str]:
+    """A line of a rejects file: the row it holds, and which row that was."""
+    if line.problem:
+        return line, ""
+    try:
+        cells = split_csv(line.text)
+    except ValueError as error:
+        return _Line(line.text, str(error)), ""
+    if not 4 <= len(cells) <= 5:
+        return _Line(line.text, f"{len(cells)} fields where a rejects file has 5"), ""
+    text, id = cells[2], cells[3].strip()
+    if text.endswith(CUT):
+        return _Line(text, "too long for a rejects file: correct it in the file itself"), id
+    if "\ufffd" in text:
+        return _Line(text, "still has characters that were not text in UTF-8"), id
+    return _Line(text), id

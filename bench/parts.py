@@ -152,7 +152,7 @@ def migration(lab: Lab) -> Iterator[Figure]:
         times = []
         for number in range(MIGRATIONS):
             dsn = lab.create(f"migrated_{evaluator}_{number}")
-            command = [sys.executable, "-m", "ducto_pg.cli.main", "migrate", dsn]
+            command = [sys.executable, "-m", "ducto_pg.cli.main", "migrate", "--dsn", dsn]
             started = time.perf_counter()
             done = subprocess.run(
                 [*command, "--evaluator", evaluator], capture_output=True, text=True

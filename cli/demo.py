@@ -100,8 +100,7 @@ def _replay(manager: CreditManager, sample: list[dict[str, Any]]) -> list[Charge
     with Progress("Charging") as progress:
         for start in range(0, len(sample), BATCH):
             charges.extend(manager.deduct_batch(sample[start : start + BATCH]))
-            done = len(charges)
-            progress.update(done / len(sample), lambda _, done=done: f"{done:,} events")
+            progress.update(len(charges) / len(sample), f"{len(charges):,} events")
     return charges
 
 

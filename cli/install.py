@@ -99,12 +99,12 @@ def migrate(
     retries: int,
     as_json: bool,
 ) -> None:
-    """Install ducto-pg into the database DSN, or upgrade it, in one transaction."""
+    """Install ducto-pg into the database, or upgrade it, in one transaction."""
     if no_transaction and not sql:
         raise click.UsageError("--no-transaction goes with --sql")
     if sql:
         choices = Choices(evaluator, role_prefix, roles, dict(grants), revokes, lock_timeout_ms)
-        echo(build_script(choices, transaction=not no_transaction), nl=False)
+        click.echo(build_script(choices, transaction=not no_transaction), nl=False)
         return
     with connect(dsn) as connection:
         report = run_migrate(
@@ -143,7 +143,7 @@ def _print_report(report: MigrationReport) -> None:
 @dsn_option
 @json_option
 def status(dsn: str | None, as_json: bool) -> None:
-    """Show the version, the evaluator and pending migrations of the database DSN."""
+    """Show the version, the evaluator and pending migrations of the database."""
     with connect(dsn) as connection:
         found = read_status(connection)
     if as_json:

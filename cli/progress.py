@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Self
 
 from ducto_pg.cli.output import echo, styled
@@ -20,18 +19,18 @@ class Progress:
     def __init__(self, label: str, *, shown: bool = True) -> None:
         self._label = label
         self._shown = shown and styled(err=True)
-        self._started = time.monotonic()
+        self.started = time.monotonic()
         self._last = 0.0
         self._width = 0
 
-    def update(self, done: float | None, text: Callable[[float], str]) -> None:
-        """Draw the line anew, at most ten times a second; `text` is given the seconds so far."""
+    def update(self, done: float | None, text: str) -> None:
+        """Draw the line anew, at most ten times a second."""
         now = time.monotonic()
         if not self._shown or now - self._last < SECONDS_BETWEEN:
             return
         self._last = now
-        seconds = now - self._started
-        parts = [self._label, text(seconds)]
+        seconds = now - self.started
+        parts = [self._label, text]
         if done:
             parts.insert(1, f"{done:.0%}")
             if done < 1:

@@ -31,7 +31,6 @@ class RootGroup(LazyGroup):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
         """Run and exit, as click's own `main` does."""
@@ -46,7 +45,7 @@ class RootGroup(LazyGroup):
             _prepare_streams()
             _refuse_undecodable(arguments)
             status = super().main(
-                arguments, prog_name, complete_var, False, windows_expand_args, **extra
+                arguments, prog_name, complete_var, standalone_mode=False, **extra
             )
             sys.stdout.flush()
         except BrokenPipeError:

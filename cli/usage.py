@@ -359,10 +359,9 @@ def _import(
 
 
 def _show(progress: Progress, reader: UsageFile, summary: Summary) -> None:
-    def text(seconds: float) -> str:
-        rate = round(summary.rows / seconds) if seconds > 0 else 0
-        return f"{summary.rows:,} rows, {rate:,} a second, {amount(summary.cost)} credits"
-
+    seconds = time.monotonic() - progress.started
+    rate = round(summary.rows / seconds) if seconds > 0 else 0
+    text = f"{summary.rows:,} rows, {rate:,} a second, {amount(summary.cost)} credits"
     try:
         size = os.fstat(reader.stream.fileno()).st_size
     except (OSError, ValueError):

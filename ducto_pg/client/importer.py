@@ -171,6 +171,8 @@ def instant(value: Any) -> datetime:
     ordinal = re.match(r"([0-9]{4})-?([0-9]{3})(?=\Z|[T ])", text, re.ASCII)
     if ordinal:
         day = datetime.strptime(f"{ordinal[1]} {ordinal[2]}", "%Y %j")
+        if day.year != int(ordinal[1]):
+            raise ValueError("a year has 365 days, or 366")
         text = day.date().isoformat() + text[ordinal.end() :]
     return datetime.fromisoformat(text.removesuffix("z") + "Z" if text.endswith("z") else text)
 

@@ -230,7 +230,8 @@ class UsageFile:
         if self.form == "csv":
             cells = split_csv(text)
             if len(cells) != len(self.columns):
-                raise ValueError(f"{len(cells)} fields where the heading has {len(self.columns)}")
+                fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
+                raise ValueError(f"{fields} where the heading has {len(self.columns)}")
             return dict(zip(self.columns, cells, strict=True))
         try:
             values = exact_json.parse(text)

@@ -124,7 +124,7 @@ def test_the_books_are_checked_and_a_violation_fails_the_command(run: Run, dsn: 
     assert as_json(run("check", "--json")) == []
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("update ducto.credit_lots set remaining = remaining - 1")
-        found = program(None, "check", dsn)
+        found = program(dsn, "check")
         connection.execute("update ducto.credit_lots set remaining = remaining + 1")
     assert found.returncode == 1
     assert "ann" in found.stdout

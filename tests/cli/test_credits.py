@@ -13,7 +13,7 @@ USAGE = ("-m", "model=gpt-4", "-m", "input_tokens=100", "-m", "output_tokens=10"
 
 
 def test_a_grant_is_added_once_for_its_key(run: Run, priced: CreditManager) -> None:
-    command = ["credits", "add", "ann", "1,000.5", "--type", "purchase", "--key", "order-1"]
+    command = ["credits", "add", "ann", "1000.5", "--type", "purchase", "--key", "order-1"]
     assert run(*command).stdout == "Added 1,000.5 credits for ann; the balance is 1,000.5.\n"
     again = run(*command).stdout
     assert again == "Already added 1,000.5 credits for ann; the balance is 1,000.5.\n"

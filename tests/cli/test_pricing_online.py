@@ -143,7 +143,7 @@ def test_a_pricing_of_every_litellm_model_is_published_in_seconds(
     config = run("pricing", "import-litellm", str(prices)).stdout
     result = run("pricing", "set", "-", input=config, dsn=target)
     assert result.exit_code == 0
-    assert "4455 models" in result.stdout
+    assert "4,455 models" in result.stdout
     manager = manage(target)
     usage = {"model": "gpt-4", "input_tokens": 1000, "output_tokens": 10}
     assert manager.calculate(usage).total == Decimal("0.0306")

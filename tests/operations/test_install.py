@@ -103,7 +103,7 @@ def test_killed_half_way_leaves_nothing(empty_dsn: str, empty: Connection) -> No
     with open_connection(empty_dsn) as blocker:
         blocker.execute("begin")
         blocker.execute("create function public.ducto_version() returns int return 1")
-        command = [sys.executable, "-m", "ducto_pg.cli.main", "migrate", empty_dsn]
+        command = [sys.executable, "-m", "ducto_pg.cli.main", "migrate", "--dsn", empty_dsn]
         with subprocess.Popen(command) as process:
             until_blocked(empty)
             process.send_signal(signal.SIGKILL)

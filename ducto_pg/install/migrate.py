@@ -48,6 +48,7 @@ __all__ = [
 
 Connection = psycopg.Connection[Any]
 NOTICE = "ducto: "
+PINNED = "set local search_path = pg_catalog, pg_temp"
 RETRIES = 10
 # The first pause; each one is half as long again as the one before.
 PAUSE_SECONDS = 0.5
@@ -318,9 +319,20 @@ def _outcome(connection: Connection) -> tuple[tuple[str, ...], str]:
     return applied, row[0] if row else "portable"
 
 
+@contextmanager
+def _looking(connection: Connection) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor that leaves nothing behind, no setting either."""
+    with (
+        connection.transaction(force_rollback=True),
+        connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor,
+    ):
+        yield cursor
+
+
 def _who_blocks(connection: Connection, step: str, lock_timeout_ms: int) -> str:
     """The oldest sessions that hold what the step needed, as far as this role may see them."""
-    with connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
+    with _looking(connection) as cursor:
+        cursor.execute(PINNED)
         cursor.execute(BLOCKERS, (lock_timeout_ms,))
         sessions = [_session(*row) for row in cursor]
     who = "; ".join(sessions) if sessions else "a session that has gone meanwhile"
@@ -378,8 +390,8 @@ def _count_routines(manifest: Manifest, evaluator: str) -> int:
 
 
 def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) -> Status:
-    with connection.transaction(), connection.cursor(row_factory=psycopg.rows.tuple_row) as cursor:
-        cursor.execute("select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)")
+    with _looking(connection) as cursor:
+        cursor.execute(PINNED)
         recorded, settings = _recorded(cursor)
         next_evaluator = _next_evaluator(cursor, manifest, evaluator, settings)
         cursor.execute(

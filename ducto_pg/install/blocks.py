@@ -57,6 +57,9 @@ begin
             alter table ducto.migrations enable row level security;
             comment on table ducto.migrations is
                 'The migrations applied to this database, with the sha256 of each file.';
+            execute format(
+                'alter table ducto.migrations owner to %I', pg_get_userbyid(v_owner)
+            );
         exception
             when duplicate_table or unique_violation then
                 null;

@@ -127,7 +127,7 @@ class Stage:
     def _listen(self, notice: psycopg.errors.Diagnostic) -> None:
         self.heard += WITNESS.findall(notice.message_primary or "")
 
-    def try_to(self, statement: sql.Composable) -> bool:
+    def try_to(self, statement: sql.Composed) -> bool:
         """Run a statement; whether it worked."""
         try:
             self.session.execute(statement)

@@ -60,7 +60,7 @@ def test_a_signed_in_user_reads_the_own_account(priced: Project, client: Client,
     balance = data(mine.rpc("ducto_my_balance", {}))
     assert (balance["user_id"], balance["balance"]) == (user, 91)
     assert data(mine.rpc("ducto_my_balance", {}, get=True)) == balance
-    rows = mine.rpc("ducto_my_transactions", {"p_limit": 10}).eq("type", "usage")
+    rows = mine.rpc("ducto_my_transactions", {"p_limit": "10"}).eq("type", "usage")
     found = data(rows.order("transaction_id").limit(1))
     assert [row["amount"] for row in found] == [-3]
 
@@ -82,7 +82,7 @@ def test_nobody_reads_nothing(client: Client) -> None:
 
 def test_a_service_catches_errors_by_their_code(priced: Project, client: Client, user: str) -> None:
     service = client(priced.service_key)
-    arguments = {"p_user_id": user, "p_amount": 92}
+    arguments: Any = {"p_user_id": user, "p_amount": 92}
     with pytest.raises(APIError) as refused:
         service.rpc("ducto_deduct_amount", arguments).execute()
     error = refused.value

@@ -92,5 +92,5 @@ def test_a_service_catches_errors_by_their_code(priced: Project, client: Client,
     )
     assert error.hint and error.hint.startswith("Add credits")
     assert json.loads(str(error.details))["required"] == 92
-    denial = data(service.rpc("ducto_deduct_amount", {**arguments, "p_raise": False}))
+    denial = data(service.rpc("ducto_deduct_amount", arguments | {"p_raise": False}))
     assert (denial["status"], denial["code"]) == ("denied", "DU002")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ducto_pg import __version__
-from ducto_pg.cli.common import CliError, LazyGroup, connect
+from ducto_pg.cli.common import CliError, LazyGroup, connect, dsn_option
 from ducto_pg.install.result_shapes import FURTHER, Key, Part, Shapes, Type, load_shapes
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def types() -> None:
 
 
 @click.command()
-@click.argument("dsn", required=False)
+@dsn_option
 def typescript(dsn: str | None) -> None:
-    """Print a `Database` type of the API in the database DSN, as `supabase gen types` would.
+    """Print a `Database` type of the API, as `supabase gen types` would.
 
     Write it to a file and give it to supabase-js: createClient<Database>(url, key). Results are
     typed key by key. The catalog is read, so this needs the database's DSN.

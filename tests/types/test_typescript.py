@@ -85,7 +85,7 @@ TSCONFIG = """
 
 def written(dsn: str) -> str:
     """What the command prints."""
-    result = CliRunner().invoke(cli, ["types", "typescript", dsn])
+    result = CliRunner().invoke(cli, ["types", "typescript", "--dsn", dsn])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -131,7 +131,7 @@ def test_it_is_the_same_every_time(dsn: str) -> None:
 
 
 def test_where_nothing_is_installed_it_says_so(empty_dsn: str) -> None:
-    result = CliRunner().invoke(cli, ["types", "typescript", empty_dsn])
+    result = CliRunner().invoke(cli, ["types", "typescript", "--dsn", empty_dsn])
     assert result.exit_code == 1
     assert "not installed" in result.output
     assert "ducto migrate" in result.output

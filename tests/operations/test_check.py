@@ -180,6 +180,22 @@ def test_every_check_has_found_something() -> None:
     }
 
 
+def test_it_finds_functions_planted_beside_the_api(ledger: Ledger) -> None:
+    ledger.connection.execute(
+        "create function public.ducto_deduct(text, text) returns int language sql return 1"
+    )
+    ledger.connection.execute("create function public.ducto_x() returns int language sql return 1")
+    ledger.connection.execute("grant create on schema public to ducto_owner")
+    ledger.connection.execute("alter function public.ducto_x() owner to ducto_owner")
+    found = ledger.violations()
+    ledger.connection.execute("drop function public.ducto_deduct(text, text), public.ducto_x()")
+    assert {row["check_name"] for row in found} == {"overload"}
+    assert sorted((row["detail"]["routine"], row["detail"]["owner"]) for row in found) == [
+        ("public.ducto_deduct(text,text)", "postgres"),
+        ("public.ducto_x()", "ducto_owner"),
+    ]
+
+
 def test_it_is_empty_on_a_new_database(ledger: Ledger) -> None:
     assert ledger.violations() == []
 

@@ -151,9 +151,11 @@ def test_in_the_callers_transaction_it_is_tried_again_too(
     busy.execute("begin")
     busy.execute("create table public.mine ()")
     busy.execute("set local search_path = public")
-    report = migrate(
-        busy, manifest=changing, lock_timeout_ms=50, on_retry=lambda _: reader.execute("rollback")
-    )
+
+    def let_go(_: str) -> None:
+        reader.execute("rollback")
+
+    report = migrate(busy, manifest=changing, lock_timeout_ms=50, on_retry=let_go)
     assert report.applied == ("9000_extra",)
     row = busy.execute(
         "select current_setting('search_path'), to_regclass('mine')::text"

@@ -13,12 +13,13 @@ begin
     union all select * from ducto.check_entries()
     union all select * from ducto.check_refunds()
     union all select * from ducto.check_counters()
-    union all select * from ducto.check_prices(1000);
+    union all select * from ducto.check_prices(1000)
+    union all select * from ducto.check_overloads();
 end
 $$;
 comment on function public.ducto_check() is
     'Holds the books against themselves and returns a row per violation, none on a healthy '
     'database: balances against lots, lots and debts against allocations, the chain of entries, '
     'each entry against its allocations, refunds against charges, cap totals and holds against '
-    'their entries, and the last 1000 charges against their price. Reads everything: run it at '
-    'quiet times. Callers: admin.';
+    'their entries, the last 1000 charges against their price, and functions that others have '
+    'planted beside the API. Reads everything: run it at quiet times. Callers: admin.';

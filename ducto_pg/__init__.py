@@ -19,7 +19,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ducto_pg.client.answers import Bill as Bill
     from ducto_pg.client.async_manager import *
+    from ducto_pg.client.embedded import *
     from ducto_pg.client.manager import *
+    from ducto_pg.client.responses import *
     from ducto_pg.client.results import *
     from ducto_pg.client.store import *
     from ducto_pg.client.supabase import *
@@ -50,6 +52,7 @@ _HOMES = {
     "CreditManager": "client.manager",
     "DatabaseError": "errors",
     "DuctoError": "errors",
+    "EmbeddedStore": "client.embedded",
     "EmbeddedError": "install.embedded",
     "EvaluationError": "errors",
     "ExpiredAccount": "client.results",
@@ -99,6 +102,7 @@ _HOMES = {
     "UnavailableError": "errors",
     "UnknownFixedJobError": "errors",
     "UnknownModelError": "errors",
+    "usage_from": "client.responses",
     "UserPlan": "client.results",
     "Validation": "client.results",
     "VersionNotFoundError": "errors",

@@ -58,11 +58,15 @@ class EmbeddedError(DuctoError):
 
 @dataclass
 class Cluster:
-    """A PostgreSQL server in a temporary directory; a context manager, or start() and stop()."""
+    """A PostgreSQL server in a temporary directory; a context manager, or start() and stop().
+
+    With `kept` its data is in that folder, and is still there when the server is gone.
+    """
 
     bin_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     durable: bool = False
+    kept: Path | None = None
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
@@ -81,7 +85,7 @@ class Cluster:
     @property
     def data_dir(self) -> Path:
         """The server's data directory."""
-        return self.directory / "data"
+        return self.kept or self.directory / "data"
 
     @property
     def log_file(self) -> Path:
@@ -111,8 +115,8 @@ class Cluster:
             raise
 
     def stop(self) -> None:
-        """Stop the server and delete everything it wrote."""
-        self.kill(signal.SIGQUIT)
+        """Stop the server and delete everything it wrote, but for data that is to be kept."""
+        self.kill(signal.SIGQUIT if self.kept is None else signal.SIGINT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
@@ -132,6 +136,12 @@ class Cluster:
         if user is not None:
             os.chown(self.directory, user.pw_uid, user.pw_gid)
             self.bin_dir = _reachable(self.bin_dir, self.directory)
+        if self.kept is not None:
+            if (self.kept / "PG_VERSION").exists():
+                return
+            self.kept.mkdir(parents=True, exist_ok=True)
+            if user is not None:
+                os.chown(self.kept, user.pw_uid, user.pw_gid)
         arguments = ["-D", str(self.data_dir), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         arguments += ["--no-locale", "--no-sync"]
         done = subprocess.run(

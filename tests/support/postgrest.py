@@ -233,6 +233,8 @@ class Gateway(BaseHTTPRequestHandler):
             self._forward(body)
         elif path == "/auth/v1/token":
             self._sign_in(json.loads(body))
+        elif path == "/auth/v1/logout":
+            self._send(204, b"")
         elif path in self.project.pages:
             page = self.project.pages[path]
             self._send(200, page.read_bytes(), TYPES[page.suffix])

@@ -9,7 +9,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' ducto_pg/__init__.py)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types db psql bench fuzz storm errors dist-sql dist clean
+.PHONY: help demo test check format lint types db psql bench fuzz storm errors privileges dist-sql dist clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -69,6 +69,9 @@ storm: .venv/installed ## run many processes against few accounts, a minute each
 
 errors: .venv/installed ## write the exception classes from sql/errors.yaml
 	@$(BIN)/python -m tests.support.error_classes
+
+privileges: .venv/installed ## write the tables of docs/privileges.md from the catalog
+	@$(BIN)/python -m tests.support.privileges
 
 dist-sql: .venv/installed ## write the installation as one SQL file into dist/
 	@mkdir -p dist

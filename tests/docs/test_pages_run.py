@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ NOT_RUN = {
     "make demo\n": "it would run the demo, which has tests of its own",
     "make test\n": "it would run this test",
     "pip install .\n": "it would install into the environment of the tests",
-    "psql ": "it needs psql: test_the_script_for_psql_runs",
+    "psql ": "it needs psql: test_the_scripts_for_psql_run",
     "create extension if not exists pg_cron": "it needs a server that preloads pg_cron: "
     "test_the_scheduled_commands_run",
 }
@@ -159,7 +160,7 @@ def test_the_clone_can_be_installed_as_the_page_says() -> None:
             assert set(names.split(",")) <= extras, page
 
 
-def test_the_script_for_psql_runs(
+def test_the_scripts_for_psql_run(
     empty_dsn: str, cluster: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = str(cluster.cluster.bin_dir) if cluster.cluster else None
@@ -168,9 +169,10 @@ def test_the_script_for_psql_runs(
     monkeypatch.setenv("PATH", programs or "", prepend=":")
     shell = ShellPage(tmp_path, empty_dsn)
     found = [block for block in blocks("docs/operations.md") if block.language == "sh"]
-    (index,) = (i for i, block in enumerate(found) if block.text.startswith("psql "))
-    shell.run(found[index - 1])
-    shell.run(found[index])
+    for script, block in pairwise(found):
+        if block.text.startswith("psql "):
+            shell.run(script)
+            shell.run(block)
     status = subprocess.run(
         ["ducto", "status", "--json"],
         env=shell.environment,

@@ -16,6 +16,7 @@ from ducto_pg.install.migrate import migrate
 from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
 from tests.support.server import Server
+from tests.support.supabase import supabase_roles
 
 ROUTINES: LiteralString = """
     select p.*, n.nspname, l.lanname, p.oid::regprocedure::text as signature,
@@ -369,26 +370,17 @@ def test_a_role_with_a_group_works_through_the_api(db: Connection, stranger: str
 
 
 @pytest.fixture
-def supabase(make_db: MakeDb) -> Iterator[Connection]:
+def supabase(cluster: Server, make_db: MakeDb) -> Iterator[Connection]:
     """A database on a cluster with Supabase's roles, migrated once more with them there."""
     roles = ("anon", "authenticated", "service_role")
-    with open_connection(make_db()) as connection:
+    with supabase_roles(cluster), open_connection(make_db()) as connection:
         for role in roles:
-            connection.execute(f"create role {role} nologin noinherit".encode())
-        try:
-            for role in roles:
-                # What a hosted project does: every new object of a schema is everybody's.
-                connection.execute(
-                    f"grant all on all functions in schema public to {role}".encode()
-                )
-                connection.execute(f"grant all on all tables in schema ducto to {role}".encode())
-            migrate(connection)
-            yield connection
-        finally:
-            connection.execute("reset role")
-            for role in roles:
-                connection.execute(f"drop owned by {role}".encode())
-                connection.execute(f"drop role {role}".encode())
+            # What a hosted project does: every new object of a schema is everybody's.
+            connection.execute(f"grant all on all functions in schema public to {role}".encode())
+            connection.execute(f"grant all on all tables in schema ducto to {role}".encode())
+        migrate(connection)
+        yield connection
+        connection.execute("reset role")
 
 
 def test_on_supabase_only_the_service_role_gets_more_than_self_service(

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ducto_pg.cli.arguments import named_values, open_manager
+from ducto_pg.cli.arguments import named_values
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
 from ducto_pg.cli.output import amount, fields, print_json
 from ducto_pg.cli.progress import Progress, duration
@@ -309,7 +309,9 @@ def _check_columns(order: Order, reader: UsageFile, known: frozenset[str]) -> No
 def _import(
     order: Order, stream: BinaryIO, refused: Rejects, dsn: str | None, as_json: bool
 ) -> None:
+    from ducto_pg.cli.stores import open_store
     from ducto_pg.client.importer import Importer, Mapper
+    from ducto_pg.client.manager import CreditManager
     from ducto_pg.client.usage_file import UnusableFileError, UsageFile, form_of
     from ducto_pg.errors import DatabaseError, InvalidArgumentError
 
@@ -321,8 +323,8 @@ def _import(
     except UnusableFileError as error:
         raise CliError(str(error), name="unusable_file") from None
     origin = order.origin(reader)
-    with open_manager(dsn) as manager:
-        known = _metric_names(manager)
+    with open_store(dsn) as store:
+        known = _metric_names(CreditManager(store))
         _check_names(order, known)
         _check_columns(order, reader, known)
         mapper = Mapper(
@@ -341,7 +343,7 @@ def _import(
         refused.open(origin)
         progress = Progress("Importing", shown=not as_json)
         importer = Importer(
-            manager,
+            store,
             mapper,
             refused.add,
             batch_size=order.batch_size,

@@ -16,11 +16,20 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 from uuid import UUID
 
-__all__ = ["dumps", "loads", "parse", "plain"]
+__all__ = ["Encoded", "dumps", "loads", "parse", "plain"]
 
 DEPTH_MAX = 200
 # Numbers with more digits are written by nobody who counts something.
 DIGITS_MAX = 1_000
+
+
+class Encoded:
+    """A value that is JSON already; `dumps` writes its text as it is."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def _refuse_constant(name: str) -> Any:
@@ -109,6 +118,8 @@ def _scalar(value: Any) -> str:
         return encode_basestring_ascii(value.isoformat())
     if isinstance(value, UUID):
         return encode_basestring_ascii(str(value))
+    if isinstance(value, Encoded):
+        return value.text
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 

@@ -10,16 +10,21 @@ While the server works on one batch, the next is read and checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ducto_pg import exact_json
-from ducto_pg.client.results import EXACT, Charge
+from ducto_pg.client.results import EXACT
 from ducto_pg.client.usage_file import Reject, Row
+
+if TYPE_CHECKING:
+    from ducto_pg.client.store import Store
 
 __all__ = ["TEXT_METRICS", "Importer", "Mapper", "Summary", "instant"]
 
@@ -33,13 +38,6 @@ WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Seconds up to the year 5138; what is larger is milliseconds.
 SECONDS_MAX = Decimal(10) ** 11
-
-
-class Charger(Protocol):
-    """The one call an import needs."""
-
-    def deduct_batch(self, charges: Sequence[Mapping[str, Any]]) -> list[Charge]:
-        """Charge many usages, one result for each, in their order."""
 
 
 @dataclass(slots=True)
@@ -207,23 +205,27 @@ def _metric(metric: str, column: str, value: Any) -> Any:
 
 def _check(value: Any, depth: int = 0) -> None:
     """Refuse what no database could store; what a usage may contain the database decides."""
-    if isinstance(value, int):
+    kind = type(value)
+    if kind is int:
         if not -VALUE_MAX < value < VALUE_MAX:
             raise ValueError("a number beyond 10^26")
-    elif isinstance(value, str):
+    elif kind is str:
+        if value.isascii():
+            if "\x00" in value:
+                raise ValueError("a text with a null character")
+            return
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text that is not valid Unicode") from None
         if "\x00" in value:
             raise ValueError("a text with a null character")
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise ValueError("a text that is not valid Unicode") from None
-    elif isinstance(value, Decimal):
+    elif kind is Decimal:
         _check_number(value)
-    elif isinstance(value, Mapping | list | tuple):
+    elif kind is dict or kind is list:
         if depth >= DEPTH_MAX:
             raise ValueError(f"values nested deeper than {DEPTH_MAX} levels")
-        if isinstance(value, Mapping):
+        if kind is dict:
             for key in value:
                 _check(key)
             value = value.values()
@@ -239,13 +241,15 @@ def _check_number(number: Decimal) -> None:
         raise ValueError(f"a number beyond 10^26 or {FRACTION_DIGITS_MAX} decimal places")
 
 
-Batch: TypeAlias = list[tuple[Row, dict[str, Any]]]
-Outcomes: TypeAlias = list[tuple[Row, Charge | str]]
+Answer: TypeAlias = Mapping[str, Any]
+Batch: TypeAlias = list[tuple[Row, exact_json.Encoded]]
+# What came of a row: the server's answer, or why it did not even get there.
+Outcomes: TypeAlias = list[tuple[Row, Answer | str]]
 
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """A batch at the server: what came of its rows so far, and the rows that never got there."""
+    """A batch at the server: what came of its rows so far, and the rows refused before it."""
 
     future: Future[None]
     outcomes: Outcomes
@@ -257,7 +261,7 @@ class Importer:
 
     def __init__(
         self,
-        charger: Charger,
+        store: Store,
         mapper: Mapper,
         reject: Callable[[Reject], None],
         *,
@@ -266,7 +270,7 @@ class Importer:
         progress: Callable[[Summary], None] = lambda summary: None,
     ) -> None:
         """`isolate`: errors of a whole batch that are narrowed down to the row that causes them."""
-        self._charger = charger
+        self._store = store
         self._mapper = mapper
         self._reject = reject
         self._batch_size = batch_size
@@ -284,21 +288,27 @@ class Importer:
 
         Whatever is raised, what was charged is in the summary, the batch under way included.
         """
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="charging") as server:
-            under_way: _UnderWay | None = None
+        under_way: _UnderWay | None = None
+        with _quick_turns(), ThreadPoolExecutor(max_workers=1) as server:
             try:
                 for batch, refused in self._batches(rows):
-                    before, under_way = under_way, None
-                    self._finish(before)
+                    if under_way is not None:
+                        under_way.future.result()
+                    done, under_way = under_way, None
                     if not self._stopped:
                         outcomes: Outcomes = []
                         future = server.submit(self._charge, batch, outcomes)
                         under_way = _UnderWay(future, outcomes, refused)
+                    self._count(done)
             finally:
-                self._finish(under_way)
+                if under_way is not None:
+                    try:
+                        under_way.future.result()
+                    finally:
+                        self._count(under_way)
         return self.summary
 
-    def _batches(self, rows: Iterable[Row | Reject]) -> Iterable[tuple[Batch, list[Reject]]]:
+    def _batches(self, rows: Iterable[Row | Reject]) -> Iterator[tuple[Batch, list[Reject]]]:
         """Charges in batches, each with the rows that were refused on the way to it."""
         batch: Batch = []
         refused: list[Reject] = []
@@ -307,7 +317,8 @@ class Importer:
                 return
             if isinstance(row, Row):
                 try:
-                    batch.append((row, self._mapper.charge(row)))
+                    charge = exact_json.dumps(self._mapper.charge(row))
+                    batch.append((row, exact_json.Encoded(charge)))
                 except ValueError as error:
                     refused.append(Reject(row.line, str(error), row.text, row.id))
             else:
@@ -317,32 +328,13 @@ class Importer:
                 batch, refused = [], []
         yield batch, refused
 
-    def _finish(self, under_way: _UnderWay | None) -> None:
-        """Wait for a batch and count it, as far as it came."""
-        if under_way is None:
-            return
-        try:
-            under_way.future.result()
-        finally:
-            refused = list(under_way.refused)
-            for row, outcome in under_way.outcomes:
-                reason = outcome if isinstance(outcome, str) else _reason(outcome)
-                if reason is not None:
-                    refused.append(Reject(row.line, reason, row.text, row.id))
-                elif isinstance(outcome, Charge):
-                    self._count(outcome)
-            for reject in sorted(refused, key=lambda reject: reject.line):
-                self._reject(reject)
-                self.summary.rows += 1
-                self.summary.rejected += 1
-            self._progress(self.summary)
-
     def _charge(self, batch: Batch, outcomes: Outcomes) -> None:
         """Runs beside the reading; each outcome is there as soon as it is certain."""
         if not batch:
             return
         try:
-            results = self._charger.deduct_batch([charge for _, charge in batch])
+            charges = [charge for _, charge in batch]
+            answers: list[Answer] = self._store.call("ducto_deduct_batch", p_charges=charges)
         except self._isolate as error:
             if len(batch) == 1:
                 outcomes.append((batch[0][0], str(error)))
@@ -351,24 +343,52 @@ class Importer:
             self._charge(batch[:middle], outcomes)
             self._charge(batch[middle:], outcomes)
             return
-        outcomes += zip((row for row, _ in batch), results, strict=True)
+        outcomes += zip((row for row, _ in batch), answers, strict=True)
 
-    def _count(self, result: Charge) -> None:
+    def _count(self, batch: _UnderWay | None) -> None:
+        """Count what came of a batch, as far as it came; rejects in the order of the file."""
+        if batch is None:
+            return
+        refused = list(batch.refused)
+        for row, outcome in batch.outcomes:
+            reason = outcome if isinstance(outcome, str) else _reason(outcome)
+            if reason is not None:
+                refused.append(Reject(row.line, reason, row.text, row.id))
+            elif not isinstance(outcome, str):
+                self._count_charge(outcome)
+        for reject in sorted(refused, key=lambda reject: reject.line):
+            self._reject(reject)
+            self.summary.rows += 1
+            self.summary.rejected += 1
+        self._progress(self.summary)
+
+    def _count_charge(self, answer: Answer) -> None:
         summary = self.summary
         summary.rows += 1
-        if result.replayed:
+        if answer.get("replayed"):
             summary.replayed += 1
             return
         summary.charged += 1
-        summary.cost = EXACT.add(summary.cost, result.cost)
-        allowance = EXACT.add(summary.allowance_consumed, result.allowance_consumed)
+        summary.cost = EXACT.add(summary.cost, answer["cost"])
+        allowance = EXACT.add(summary.allowance_consumed, answer["allowance_consumed"])
         summary.allowance_consumed = allowance
-        summary.amount = EXACT.add(summary.amount, result.amount)
+        summary.amount = EXACT.add(summary.amount, answer["amount"])
 
 
-def _reason(result: Charge) -> str | None:
+def _reason(answer: Answer) -> str | None:
     """Why a charge was refused; None when it was not."""
-    if result.ok:
+    if answer.get("status") == "ok":
         return None
-    reason = result.message or result.error or result.status
-    return f"{result.code}: {reason}" if result.code else reason
+    reason = answer.get("message") or answer.get("error") or answer.get("status")
+    return f"{answer['code']}: {reason}" if answer.get("code") else str(reason)
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """The thread that hears from the server is not kept waiting by the one that reads."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ducto_pg import exact_json
 from ducto_pg.client.importer import Importer, Mapper, instant
-from ducto_pg.client.results import Charge
 from ducto_pg.client.usage_file import (
     Origin,
     Reject,
@@ -23,6 +23,8 @@ from ducto_pg.client.usage_file import (
     csv_line,
     split_csv,
 )
+
+COST = {"cost": Decimal("0.1"), "amount": Decimal("0.1"), "allowance_consumed": 0}
 
 
 def opened(text: str | bytes, form: str = "csv") -> UsageFile:
@@ -37,25 +39,31 @@ def rows(text: str | bytes, form: str = "csv") -> list[Row | Reject]:
 
 
 class Bank:
-    """Charges one credit a row, once for each key."""
+    """A store that charges one credit a row, once for each key."""
 
     def __init__(self) -> None:
         self.keys: dict[str, Mapping[str, Any]] = {}
         self.sizes: list[int] = []
 
-    def deduct_batch(self, charges: Sequence[Mapping[str, Any]]) -> list[Charge]:
+    def call(self, function: str, /, **params: Any) -> Any:
+        assert function == "ducto_deduct_batch"
+        return self.charge(exact_json.loads(exact_json.dumps(params["p_charges"])))
+
+    def rows(self, function: str, /, **params: Any) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def charge(self, charges: list[dict[str, Any]]) -> list[dict[str, Any]]:
         self.sizes.append(len(charges))
         if any(c["metrics"].get("model") == "poison" for c in charges):
             raise RuntimeError("the batch cannot be stored\nwith details")
-        results = []
+        results: list[dict[str, Any]] = []
         for charge in charges:
             if charge["metrics"].get("model") == "unknown":
-                results.append(Charge(status="error", code="DU004", message="no price"))
+                results.append({"status": "error", "code": "DU004", "message": "no price"})
                 continue
             key = charge["idempotency_key"]
-            replayed = key in self.keys
+            results.append({"status": "ok", "replayed": key in self.keys, **COST})
             self.keys[key] = charge
-            results.append(Charge(cost=Decimal("0.1"), amount=Decimal("0.1"), replayed=replayed))
         return results
 
 
@@ -464,12 +472,12 @@ def test_the_next_batch_is_prepared_while_the_server_works() -> None:
     read: list[int] = []
 
     class Slow(Bank):
-        def deduct_batch(self, charges: Sequence[Mapping[str, Any]]) -> list[Charge]:
+        def charge(self, charges: list[dict[str, Any]]) -> list[dict[str, Any]]:
             deadline = time.monotonic() + 5
             while len(read) < min(4, 2 * len(self.sizes) + 4) and time.monotonic() < deadline:
                 time.sleep(0.001)
             seen.append(len(read))
-            return super().deduct_batch(charges)
+            return super().charge(charges)
 
     seen: list[int] = []
 
@@ -515,12 +523,12 @@ def test_a_batch_that_is_lost_half_way_counts_what_is_certain() -> None:
         pass
 
     class Failing(Bank):
-        def deduct_batch(self, charges: Sequence[Mapping[str, Any]]) -> list[Charge]:
+        def charge(self, charges: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if any(c["metrics"].get("model") == "lost" for c in charges) and len(charges) == 1:
                 raise Lost
             if any(c["metrics"].get("model") == "lost" for c in charges):
                 raise RuntimeError
-            return super().deduct_batch(charges)
+            return super().charge(charges)
 
     importer = Importer(
         Failing(), mapper(columns={"input_tokens": "In", "model": "M"}), lambda reject: None,

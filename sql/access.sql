@@ -26,6 +26,7 @@ insert into ducto.api_access (role, routine) values
     ('reader', 'public.ducto_pricing_validate'),
     ('reader', 'public.ducto_calculate'),
     ('reader', 'public.ducto_reprice'),
+    ('reader', 'public.ducto_list_consumers'),
     -- Money moves, and what governs it per account.
     ('service', 'public.ducto_add_credits'),
     ('service', 'public.ducto_revoke_grant'),
@@ -45,6 +46,15 @@ insert into ducto.api_access (role, routine) values
     ('service', 'public.ducto_remove_spend_cap'),
     ('service', 'public.ducto_sweep_expired_credits'),
     ('service', 'public.ducto_expire_reservations'),
+    -- The feed of events.
+    ('service', 'public.ducto_create_consumer'),
+    ('service', 'public.ducto_poll_events'),
+    ('service', 'public.ducto_ack_events'),
+    ('service', 'public.ducto_fail_event'),
+    ('service', 'public.ducto_list_dead_events'),
+    ('service', 'public.ducto_retry_dead_events'),
+    ('service', 'public.ducto_remove_consumer'),
+    ('service', 'public.ducto_prune_events'),
     -- Pricing and operations.
     ('admin', 'public.ducto_pricing_set'),
     ('admin', 'public.ducto_pricing_activate'),

@@ -28,6 +28,7 @@ EVALUATORS = ["plpython", "portable"]
 PAGES = [
     "README.md",
     "docs/errors.md",
+    "docs/events.md",
     "docs/operations.md",
     "docs/pricing.md",
     "docs/sql-api.md",

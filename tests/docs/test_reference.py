@@ -123,11 +123,26 @@ def results(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ("my_plan", {}),
         ("my_feature", {"feature": "export"}),
         ("my_quote", {"metrics": USAGE}),
+        ("create_consumer", {"consumer": "billing"}),
+        ("retry_dead_events", {"consumer": "billing"}),
+        ("remove_consumer", {"consumer": "billing"}),
+        ("prune_events", {}),
     ]
     connection.execute("""set request.jwt.claims = '{"sub": "u"}'""")
     for name, arguments in calls:
         yield f"ducto_{name}", ledger.call(name, **arguments)
     yield from results_about_others(ledger)
+    yield from results_about_events(ledger)
+
+
+def results_about_events(ledger: Ledger) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The functions that need an event."""
+    of_event = {
+        "consumer": "mail",
+        "cursor": ledger.rows("poll_events", consumer="mail", limit=1)[0]["cursor"],
+    }
+    yield "ducto_fail_event", ledger.call("fail_event", **of_event, error="no")
+    yield "ducto_ack_events", ledger.call("ack_events", **of_event)
 
 
 def results_about_others(ledger: Ledger) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -184,7 +199,7 @@ def test_every_event_is_described() -> None:
     written = set(re.findall(r"'(credits\.\w+[a-z])'", routines))
     written |= {"credits.reservation_released", "credits.reservation_expired"}
     assert "'credits.reservation_' || p_status" in routines
-    described = set(re.findall(r"`(credits\.\w+)`", read("docs/operations.md")))
+    described = set(re.findall(r"`(credits\.\w+)`", read("docs/events.md")))
     assert described == written
 
 

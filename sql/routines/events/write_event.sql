@@ -12,6 +12,13 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+    -- Before the id is drawn: readers rely on a younger transaction never drawing an older id.
+    select pg_current_xact_id();
+    -- Only for what is rare, because commits that notify wait for one another; and not where a
+    -- transaction might be prepared, because one that notifies cannot be.
+    select pg_notify('ducto_events', p_type)
+    where p_type in ('credits.low_balance', 'credits.plan_changed', 'credits.unbilled_usage')
+        and current_setting('max_prepared_transactions') = '0';
     insert into ducto.credit_events (account_id, actor_id, type, data, created_at)
     values (p_account_id, p_actor_id, p_type, p_data, p_now);
 $$;

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "docs/cli.md": "tests/client/test_documentation.py",
     "docs/python.md": "tests/client/test_documentation.py",
     "docs/expressions.md": "tests/pricing/test_expressions_reference.py",
+    "docs/supabase.md": "tests/http/test_supabase_page.py",
     "docs/portable-programs.md": "tests/pricing/test_sql_machine.py",
 }
 # How a block begins that is not run with its page, and why.

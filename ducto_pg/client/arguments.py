@@ -25,7 +25,9 @@ Metrics: TypeAlias = Mapping[str, Any] | UsageMetrics
 
 INTEGER_LIMIT = 2**31
 BIGINT_LIMIT = 2**63
+IDENTIFIER_LIMIT = 10**200
 AMOUNT_DIGITS_MAX = 100
+SHOWN_MAX = 60
 
 # Parameters of the database whose argument in Python is called otherwise.
 _ARGUMENTS = {"p_type": "tx_type", "p_from": "from_version", "p_to": "to_version"}
@@ -55,6 +57,12 @@ def _kind(value: Any) -> str:
     return "None" if value is None else type(value).__name__
 
 
+def _shown(value: object) -> str:
+    """A value as a message shows it: quoted, and not all of a long one."""
+    quoted = repr(value)
+    return quoted if len(quoted) <= SHOWN_MAX else f"{quoted[:SHOWN_MAX]}…"
+
+
 def text(argument: str, value: Any) -> str:
     """Text that a database can hold."""
     if not isinstance(value, str):
@@ -77,7 +85,11 @@ def is_storable(value: str) -> bool:
 
 def identifier(argument: str, value: Any) -> str:
     """The id of an account or a key: text, or the text of a UUID or an int."""
-    if isinstance(value, UUID) or (isinstance(value, int) and not isinstance(value, bool)):
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= IDENTIFIER_LIMIT:
+            raise refuse(argument, "is a number with more than 200 digits")
+        return str(value)
+    if isinstance(value, UUID):
         return str(value)
     if not isinstance(value, str):
         raise refuse(argument, f"must be text, a UUID or an int, not {_kind(value)}")
@@ -91,7 +103,7 @@ def money(argument: str, value: Any) -> Decimal:
     try:
         amount = Decimal(value)
     except (InvalidOperation, ValueError):
-        raise refuse(argument, f"is {value!r}, which is not an amount") from None
+        raise refuse(argument, f"is {_shown(value)}, which is not an amount") from None
     if not amount.is_finite():
         raise refuse(argument, f"must be a finite number, not {amount}")
     _, digits, exponent = amount.as_tuple()
@@ -134,7 +146,7 @@ def uuid(argument: str, value: Any) -> UUID:
     try:
         return UUID(value)
     except ValueError:
-        raise refuse(argument, f"is {value!r}, which is not a UUID") from None
+        raise refuse(argument, f"is {_shown(value)}, which is not a UUID") from None
 
 
 def json_object(argument: str, value: Any) -> Json:

@@ -119,7 +119,7 @@ class AsyncCreditManager:
         """Add credits (or take them, with a negative adjustment).
 
         `tx_type` is purchase, subscription, promo, signup_bonus, adjustment or opening. Raises
-        IdempotencyConflictError.
+        IdempotencyConflictError. Calls ducto_add_credits.
         """
         params = needed(p_user_id=user_id, p_amount=amount, p_type=tx_type) | given(
             p_expires_at=expires_at,
@@ -143,7 +143,7 @@ class AsyncCreditManager:
     ) -> Revocation:
         """Take back what is left of a grant; what was spent becomes debt or is written off.
 
-        Raises TransactionNotFoundError, NotRefundableError.
+        Raises TransactionNotFoundError, NotRefundableError. Calls ducto_revoke_grant.
         """
         params = needed(p_transaction_id=transaction_id) | given(
             p_write_off=write_off,
@@ -154,13 +154,19 @@ class AsyncCreditManager:
         return Revocation.parse(await self._store.call("ducto_revoke_grant", **params))
 
     async def get_balance(self, user_id: Identifier) -> Balance:
-        """What the account has now, in credits; zero for a user that was never seen."""
+        """What the account has now, in credits; zero for a user that was never seen.
+
+        Calls ducto_get_balance.
+        """
         return Balance.parse(
             await self._store.call("ducto_get_balance", **needed(p_user_id=user_id))
         )
 
     async def get_available(self, user_id: Identifier) -> Decimal:
-        """What a charge could take now: balance and allowance, less what is held."""
+        """What a charge could take now: balance and allowance, less what is held.
+
+        Calls ducto_get_available.
+        """
         answer = await self._store.call("ducto_get_available", **needed(p_user_id=user_id))
         return Decimal(answer["available"])
 
@@ -172,22 +178,34 @@ class AsyncCreditManager:
         before: int | None = None,
         tx_type: str | None = None,
     ) -> list[Transaction]:
-        """Ledger entries, newest first; `before` is the last transaction_id already seen."""
+        """Ledger entries, newest first; `before` is the last transaction_id already seen.
+
+        Calls ducto_list_transactions.
+        """
         params = needed(p_user_id=user_id) | given(p_limit=limit, p_before=before, p_type=tx_type)
         rows = await self._store.rows("ducto_list_transactions", **params)
         return [Transaction.parse(row) for row in rows]
 
     async def list_lots(self, user_id: Identifier) -> list[Lot]:
-        """The account's grants, in the order charges draw on them."""
+        """The account's grants, in the order charges draw on them.
+
+        Calls ducto_list_lots.
+        """
         rows = await self._store.rows("ducto_list_lots", **needed(p_user_id=user_id))
         return [Lot.parse(row) for row in rows]
 
     async def freeze_account(self, user_id: Identifier) -> None:
-        """Refuse every charge and hold of the account until it is unfrozen."""
+        """Refuse every charge and hold of the account until it is unfrozen.
+
+        Calls ducto_freeze_account.
+        """
         await self._store.call("ducto_freeze_account", **needed(p_user_id=user_id))
 
     async def unfreeze_account(self, user_id: Identifier) -> None:
-        """Let the account charge again."""
+        """Let the account charge again.
+
+        Calls ducto_unfreeze_account.
+        """
         await self._store.call("ducto_unfreeze_account", **needed(p_user_id=user_id))
 
     # Charging ----------------------------------------------------------------------------------
@@ -204,7 +222,7 @@ class AsyncCreditManager:
 
         Raises InsufficientCreditsError, CapReachedError, FeatureNotEntitledError,
         AccountFrozenError (the transaction goes on), UnknownModelError, PricingNotLoadedError,
-        EvaluationError, IdempotencyConflictError.
+        EvaluationError, IdempotencyConflictError. Calls ducto_deduct.
         """
         params = needed(p_user_id=user_id, p_metrics=metrics) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
@@ -219,7 +237,10 @@ class AsyncCreditManager:
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError."""
+        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError.
+
+        Calls ducto_deduct_fixed.
+        """
         params = needed(p_user_id=user_id, p_job_name=job_name) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
         )
@@ -233,7 +254,10 @@ class AsyncCreditManager:
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge an amount that was priced elsewhere; raises as `deduct` does."""
+        """Charge an amount that was priced elsewhere; raises as `deduct` does.
+
+        Calls ducto_deduct_amount.
+        """
         params = needed(p_user_id=user_id, p_amount=amount) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
         )
@@ -243,7 +267,7 @@ class AsyncCreditManager:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
-        `idempotency_key`, `metadata` and `team_id` where wanted.
+        `idempotency_key`, `metadata` and `team_id` where wanted. Calls ducto_deduct_batch.
         """
         params = needed(p_charges=charges)
         if not params["p_charges"]:
@@ -255,14 +279,17 @@ class AsyncCreditManager:
     async def quote(
         self, user_id: Identifier, metrics: Metrics, *, team_id: Identifier | None = None
     ) -> Quote:
-        """What a charge would do now, or why it would be denied; writes nothing."""
+        """What a charge would do now, or why it would be denied; writes nothing.
+
+        Calls ducto_quote.
+        """
         params = needed(p_user_id=user_id, p_metrics=metrics) | given(p_team_id=team_id)
         return Quote.parse(await self._store.call("ducto_quote", **params))
 
     async def explain(self, transaction_id: int) -> Explanation:
         """A ledger entry with its expressions, variables and lots, and whether it recomputes.
 
-        Raises TransactionNotFoundError.
+        Raises TransactionNotFoundError. Calls ducto_explain.
         """
         params = needed(p_transaction_id=transaction_id)
         return Explanation.parse(await self._store.call("ducto_explain", **params))
@@ -287,6 +314,7 @@ class AsyncCreditManager:
         For 600 seconds, or `ttl_seconds` (at most 604800). An operation that `metrics` name goes
         before the default `operation_type`. Raises InsufficientCreditsError,
         CapReachedError, ConcurrencyLimitError, FeatureNotEntitledError, AccountFrozenError.
+        Calls ducto_reserve.
         """
         params = needed(p_user_id=user_id) | given(
             p_amount=amount,
@@ -315,7 +343,7 @@ class AsyncCreditManager:
         """Charge what was really used (nothing given: all of the hold) and free the rest.
 
         `final=False` charges a part and keeps the hold open. Raises ReservationNotFoundError,
-        ReservationExpiredError.
+        ReservationExpiredError. Calls ducto_settle.
         """
         params = needed(p_reservation_id=reservation_id) | given(
             p_metrics=metrics,
@@ -327,7 +355,10 @@ class AsyncCreditManager:
         return await self._charge("ducto_settle", params)
 
     async def release(self, reservation_id: UUID | str) -> Hold:
-        """Give a hold up; nothing is charged. Raises ReservationNotFoundError."""
+        """Give a hold up; nothing is charged. Raises ReservationNotFoundError.
+
+        Calls ducto_release.
+        """
         params = needed(p_reservation_id=reservation_id)
         answer = await self._store.call("ducto_release", **params)
         await self._report(
@@ -336,7 +367,10 @@ class AsyncCreditManager:
         return Hold.parse(answer)
 
     async def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
-        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError."""
+        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError.
+
+        Calls ducto_renew.
+        """
         params = needed(p_reservation_id=reservation_id) | given(p_ttl_seconds=ttl_seconds)
         return held(await self._store.call("ducto_renew", **params))
 
@@ -381,7 +415,10 @@ class AsyncCreditManager:
             bill.charge = await self.settle(bill.reservation_id, **bill.reported)
 
     async def expire_reservations(self) -> int:
-        """Close the holds whose deadline has passed (they stopped counting by themselves)."""
+        """Close the holds whose deadline has passed (they stopped counting by themselves).
+
+        Calls ducto_expire_reservations.
+        """
         answer = await self._store.call("ducto_expire_reservations")
         return int(answer["expired"])
 
@@ -399,6 +436,7 @@ class AsyncCreditManager:
         """Give a charge back, or part of it, to its payer and the lots it drew on.
 
         Raises TransactionNotFoundError, RefundExceedsChargeError, NotRefundableError.
+        Calls ducto_refund.
         """
         params = needed(p_transaction_id=transaction_id) | given(
             p_amount=amount,
@@ -411,7 +449,10 @@ class AsyncCreditManager:
         return Refund.parse(answer)
 
     async def sweep_expired_credits(self, dry_run: bool = False) -> SweepResult:
-        """Book the expiry of lapsed credits; they stopped counting when they lapsed."""
+        """Book the expiry of lapsed credits; they stopped counting when they lapsed.
+
+        Calls ducto_sweep_expired_credits.
+        """
         rows = await self._store.rows("ducto_sweep_expired_credits", **needed(p_dry_run=dry_run))
         await self._report([] if dry_run else [("credits.expired", row) for row in rows])
         return SweepResult.of(ExpiredAccount.parse(row) for row in rows)
@@ -427,7 +468,7 @@ class AsyncCreditManager:
     ) -> UserPlan:
         """Put an account on a plan; None leaves it to the pricing's default plan.
 
-        Raises PlanNotFoundError, PricingNotLoadedError.
+        Raises PlanNotFoundError, PricingNotLoadedError. Calls ducto_set_user_plan.
         """
         plan = given(p_plan_key=plan_key) or {"p_plan_key": None}
         params = needed(p_user_id=user_id) | plan | given(p_period_anchor=period_anchor)
@@ -436,17 +477,26 @@ class AsyncCreditManager:
         return UserPlan.parse(answer)
 
     async def get_user_plan(self, user_id: Identifier) -> UserPlan:
-        """The account's plan and its current period."""
+        """The account's plan and its current period.
+
+        Calls ducto_get_user_plan.
+        """
         return UserPlan.parse(
             await self._store.call("ducto_get_user_plan", **needed(p_user_id=user_id))
         )
 
     async def list_plans(self) -> list[Plan]:
-        """The plans of the active pricing, in its order."""
+        """The plans of the active pricing, in its order.
+
+        Calls ducto_list_plans.
+        """
         return [Plan.parse(row) for row in await self._store.rows("ducto_list_plans")]
 
     async def check_feature(self, user_id: Identifier, feature: str) -> Feature:
-        """Whether the account's plan has a feature, and its value."""
+        """Whether the account's plan has a feature, and its value.
+
+        Calls ducto_check_feature.
+        """
         params = needed(p_user_id=user_id, p_feature=feature)
         return Feature.parse(await self._store.call("ducto_check_feature", **params))
 
@@ -465,6 +515,7 @@ class AsyncCreditManager:
 
         `cap_type` is daily, weekly or monthly, `action` deny, warn or notify. All of it may come as
         one SpendCap: `set_spend_cap(SpendCap(user_id="ann", cap_type="daily", limit=50))`.
+        Calls ducto_set_spend_cap.
         """
         if isinstance(user_id, SpendCap):
             cap = user_id
@@ -474,14 +525,20 @@ class AsyncCreditManager:
         return SpendCap.parse(await self._store.call("ducto_set_spend_cap", **params))
 
     async def list_spend_caps(self, user_id: Identifier) -> list[SpendCap]:
-        """The account's caps with what their current windows have used."""
+        """The account's caps with what their current windows have used.
+
+        Calls ducto_list_spend_caps.
+        """
         rows = await self._store.rows("ducto_list_spend_caps", **needed(p_user_id=user_id))
         return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
     async def remove_spend_cap(
         self, user_id: Identifier, cap_type: str, *, model: str | None = None
     ) -> bool:
-        """Remove a cap; False when there was none."""
+        """Remove a cap; False when there was none.
+
+        Calls ducto_remove_spend_cap.
+        """
         params = needed(p_user_id=user_id, p_cap_type=cap_type) | given(p_model=model)
         answer = await self._store.call("ducto_remove_spend_cap", **params)
         return bool(answer["removed"])
@@ -489,7 +546,10 @@ class AsyncCreditManager:
     async def check_spend_cap(
         self, user_id: Identifier, amount: Amount | None = None, *, model: str | None = None
     ) -> CapCheck:
-        """Whether the caps leave room for an amount; writes nothing."""
+        """Whether the caps leave room for an amount; writes nothing.
+
+        Calls ducto_check_spend_cap.
+        """
         params = needed(p_user_id=user_id) | given(p_amount=amount, p_model=model)
         return CapCheck.parse(await self._store.call("ducto_check_spend_cap", **params))
 
@@ -501,6 +561,7 @@ class AsyncCreditManager:
         """Publish a pricing as a new, active version, and keep it as `engine`.
 
         Raises ConfigError with every error in `error.detail["errors"]`; nothing is published then.
+        Calls ducto_pricing_set.
         """
         checked = needed(p_config=plain_config(config))
         params = given(p_config=await self._prepared(checked["p_config"]), p_label=label)
@@ -516,39 +577,60 @@ class AsyncCreditManager:
         return await self.publish_pricing(config, label)
 
     async def load_pricing_from_store(self) -> PricingEngine:
-        """Load the active pricing into `engine`. Raises PricingNotLoadedError."""
+        """Load the active pricing into `engine`, as `get_pricing` reads it.
+
+        Raises PricingNotLoadedError.
+        """
         version = await self.get_pricing()
         self._engine = PricingEngine.from_dict(version.config or {})
         return self._engine
 
     async def get_pricing(self) -> PricingVersion:
-        """The active pricing. Raises PricingNotLoadedError."""
+        """The active pricing. Raises PricingNotLoadedError.
+
+        Calls ducto_pricing_get.
+        """
         return PricingVersion.parse(await self._store.call("ducto_pricing_get"))
 
     async def list_pricing(self) -> list[PricingVersion]:
-        """Every version, newest first, without the configs."""
+        """Every version, newest first, without the configs.
+
+        Calls ducto_pricing_list.
+        """
         return [PricingVersion.parse(row) for row in await self._store.rows("ducto_pricing_list")]
 
     async def activate_pricing(self, version: int) -> PricingVersion:
-        """Make an older version the active one. Raises VersionNotFoundError."""
+        """Make an older version the active one. Raises VersionNotFoundError.
+
+        Calls ducto_pricing_activate.
+        """
         answer = await self._store.call("ducto_pricing_activate", **needed(p_version=version))
         return PricingVersion.parse(answer)
 
     async def validate_pricing(self, config: PricingConfig | Json) -> Validation:
-        """Every error of a config, without publishing it."""
+        """Every error of a config, without publishing it.
+
+        Calls ducto_pricing_validate.
+        """
         params = needed(p_config=plain_config(config))
         if await self._compiles_here():
             return validated(params["p_config"])
         return Validation.parse(await self._store.call("ducto_pricing_validate", **params))
 
     async def export_pricing(self, version: int) -> Mapping[str, Any]:
-        """The config of a version, as it was published. Raises VersionNotFoundError."""
+        """The config of a version, as it was published. Raises VersionNotFoundError.
+
+        Calls ducto_pricing_export.
+        """
         answer = await self._store.call("ducto_pricing_export", **needed(p_version=version))
         config: Mapping[str, Any] = answer
         return config
 
     async def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
-        """What changed between two versions, a row for each expression or setting."""
+        """What changed between two versions, a row for each expression or setting.
+
+        Calls ducto_pricing_diff.
+        """
         params = needed(p_from=from_version, p_to=to_version)
         return await self._store.rows("ducto_pricing_diff", **params)
 
@@ -560,7 +642,10 @@ class AsyncCreditManager:
         version: int | None = None,
         plan_key: str | None = None,
     ) -> Calculation:
-        """Price a usage without an account: by a config, a version, or the active pricing."""
+        """Price a usage without an account: by a config, a version, or the active pricing.
+
+        Calls ducto_calculate.
+        """
         params = needed(p_metrics=metrics) | given(p_version=version, p_plan_key=plan_key)
         if config is not None:
             checked = needed(p_config=plain_config(config))
@@ -570,7 +655,10 @@ class AsyncCreditManager:
     async def reprice(
         self, config: PricingConfig | Json, start: datetime, end: datetime | None = None
     ) -> list[RepricedModel]:
-        """What a window's stored usage would have cost under another config, by model."""
+        """What a window's stored usage would have cost under another config, by model.
+
+        Calls ducto_reprice.
+        """
         params = needed(p_config=plain_config(config), p_start=start) | given(p_end=end)
         params |= {"p_config": await self._prepared(params["p_config"])}
         return [
@@ -588,10 +676,16 @@ class AsyncCreditManager:
     # Operations --------------------------------------------------------------------------------
 
     async def version(self) -> Mapping[str, Any]:
-        """What is installed, and which evaluator prices."""
+        """What is installed, and which evaluator prices.
+
+        Calls ducto_version.
+        """
         answer: Mapping[str, Any] = await self._store.call("ducto_version")
         return answer
 
     async def check(self) -> list[Violation]:
-        """Every invariant that does not hold; none on a healthy database."""
+        """Every invariant that does not hold; none on a healthy database.
+
+        Calls ducto_check.
+        """
         return [Violation.parse(row) for row in await self._store.rows("ducto_check")]

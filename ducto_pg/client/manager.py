@@ -121,7 +121,7 @@ class CreditManager:
         """Add credits (or take them, with a negative adjustment).
 
         `tx_type` is purchase, subscription, promo, signup_bonus, adjustment or opening. Raises
-        IdempotencyConflictError.
+        IdempotencyConflictError. Calls ducto_add_credits.
         """
         params = needed(p_user_id=user_id, p_amount=amount, p_type=tx_type) | given(
             p_expires_at=expires_at,
@@ -145,7 +145,7 @@ class CreditManager:
     ) -> Revocation:
         """Take back what is left of a grant; what was spent becomes debt or is written off.
 
-        Raises TransactionNotFoundError, NotRefundableError.
+        Raises TransactionNotFoundError, NotRefundableError. Calls ducto_revoke_grant.
         """
         params = needed(p_transaction_id=transaction_id) | given(
             p_write_off=write_off,
@@ -156,11 +156,17 @@ class CreditManager:
         return Revocation.parse(self._store.call("ducto_revoke_grant", **params))
 
     def get_balance(self, user_id: Identifier) -> Balance:
-        """What the account has now, in credits; zero for a user that was never seen."""
+        """What the account has now, in credits; zero for a user that was never seen.
+
+        Calls ducto_get_balance.
+        """
         return Balance.parse(self._store.call("ducto_get_balance", **needed(p_user_id=user_id)))
 
     def get_available(self, user_id: Identifier) -> Decimal:
-        """What a charge could take now: balance and allowance, less what is held."""
+        """What a charge could take now: balance and allowance, less what is held.
+
+        Calls ducto_get_available.
+        """
         answer = self._store.call("ducto_get_available", **needed(p_user_id=user_id))
         return Decimal(answer["available"])
 
@@ -172,22 +178,34 @@ class CreditManager:
         before: int | None = None,
         tx_type: str | None = None,
     ) -> list[Transaction]:
-        """Ledger entries, newest first; `before` is the last transaction_id already seen."""
+        """Ledger entries, newest first; `before` is the last transaction_id already seen.
+
+        Calls ducto_list_transactions.
+        """
         params = needed(p_user_id=user_id) | given(p_limit=limit, p_before=before, p_type=tx_type)
         rows = self._store.rows("ducto_list_transactions", **params)
         return [Transaction.parse(row) for row in rows]
 
     def list_lots(self, user_id: Identifier) -> list[Lot]:
-        """The account's grants, in the order charges draw on them."""
+        """The account's grants, in the order charges draw on them.
+
+        Calls ducto_list_lots.
+        """
         rows = self._store.rows("ducto_list_lots", **needed(p_user_id=user_id))
         return [Lot.parse(row) for row in rows]
 
     def freeze_account(self, user_id: Identifier) -> None:
-        """Refuse every charge and hold of the account until it is unfrozen."""
+        """Refuse every charge and hold of the account until it is unfrozen.
+
+        Calls ducto_freeze_account.
+        """
         self._store.call("ducto_freeze_account", **needed(p_user_id=user_id))
 
     def unfreeze_account(self, user_id: Identifier) -> None:
-        """Let the account charge again."""
+        """Let the account charge again.
+
+        Calls ducto_unfreeze_account.
+        """
         self._store.call("ducto_unfreeze_account", **needed(p_user_id=user_id))
 
     # Charging ----------------------------------------------------------------------------------
@@ -204,7 +222,7 @@ class CreditManager:
 
         Raises InsufficientCreditsError, CapReachedError, FeatureNotEntitledError,
         AccountFrozenError (the transaction goes on), UnknownModelError, PricingNotLoadedError,
-        EvaluationError, IdempotencyConflictError.
+        EvaluationError, IdempotencyConflictError. Calls ducto_deduct.
         """
         params = needed(p_user_id=user_id, p_metrics=metrics) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
@@ -219,7 +237,10 @@ class CreditManager:
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError."""
+        """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError.
+
+        Calls ducto_deduct_fixed.
+        """
         params = needed(p_user_id=user_id, p_job_name=job_name) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
         )
@@ -233,7 +254,10 @@ class CreditManager:
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
     ) -> Charge:
-        """Charge an amount that was priced elsewhere; raises as `deduct` does."""
+        """Charge an amount that was priced elsewhere; raises as `deduct` does.
+
+        Calls ducto_deduct_amount.
+        """
         params = needed(p_user_id=user_id, p_amount=amount) | given(
             p_idempotency_key=idempotency_key, p_metadata=metadata
         )
@@ -243,7 +267,7 @@ class CreditManager:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
-        `idempotency_key`, `metadata` and `team_id` where wanted.
+        `idempotency_key`, `metadata` and `team_id` where wanted. Calls ducto_deduct_batch.
         """
         params = needed(p_charges=charges)
         if not params["p_charges"]:
@@ -255,14 +279,17 @@ class CreditManager:
     def quote(
         self, user_id: Identifier, metrics: Metrics, *, team_id: Identifier | None = None
     ) -> Quote:
-        """What a charge would do now, or why it would be denied; writes nothing."""
+        """What a charge would do now, or why it would be denied; writes nothing.
+
+        Calls ducto_quote.
+        """
         params = needed(p_user_id=user_id, p_metrics=metrics) | given(p_team_id=team_id)
         return Quote.parse(self._store.call("ducto_quote", **params))
 
     def explain(self, transaction_id: int) -> Explanation:
         """A ledger entry with its expressions, variables and lots, and whether it recomputes.
 
-        Raises TransactionNotFoundError.
+        Raises TransactionNotFoundError. Calls ducto_explain.
         """
         params = needed(p_transaction_id=transaction_id)
         return Explanation.parse(self._store.call("ducto_explain", **params))
@@ -287,6 +314,7 @@ class CreditManager:
         For 600 seconds, or `ttl_seconds` (at most 604800). An operation that `metrics` name goes
         before the default `operation_type`. Raises InsufficientCreditsError,
         CapReachedError, ConcurrencyLimitError, FeatureNotEntitledError, AccountFrozenError.
+        Calls ducto_reserve.
         """
         params = needed(p_user_id=user_id) | given(
             p_amount=amount,
@@ -315,7 +343,7 @@ class CreditManager:
         """Charge what was really used (nothing given: all of the hold) and free the rest.
 
         `final=False` charges a part and keeps the hold open. Raises ReservationNotFoundError,
-        ReservationExpiredError.
+        ReservationExpiredError. Calls ducto_settle.
         """
         params = needed(p_reservation_id=reservation_id) | given(
             p_metrics=metrics,
@@ -327,14 +355,20 @@ class CreditManager:
         return self._charge("ducto_settle", params)
 
     def release(self, reservation_id: UUID | str) -> Hold:
-        """Give a hold up; nothing is charged. Raises ReservationNotFoundError."""
+        """Give a hold up; nothing is charged. Raises ReservationNotFoundError.
+
+        Calls ducto_release.
+        """
         params = needed(p_reservation_id=reservation_id)
         answer = self._store.call("ducto_release", **params)
         self._report([] if answer.get("replayed") else [("credits.reservation_released", answer)])
         return Hold.parse(answer)
 
     def renew(self, reservation_id: UUID | str, *, ttl_seconds: int | None = None) -> Hold:
-        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError."""
+        """Move a hold's deadline to so many seconds from now. Raises ReservationExpiredError.
+
+        Calls ducto_renew.
+        """
         params = needed(p_reservation_id=reservation_id) | given(p_ttl_seconds=ttl_seconds)
         return held(self._store.call("ducto_renew", **params))
 
@@ -379,7 +413,10 @@ class CreditManager:
             bill.charge = self.settle(bill.reservation_id, **bill.reported)
 
     def expire_reservations(self) -> int:
-        """Close the holds whose deadline has passed (they stopped counting by themselves)."""
+        """Close the holds whose deadline has passed (they stopped counting by themselves).
+
+        Calls ducto_expire_reservations.
+        """
         answer = self._store.call("ducto_expire_reservations")
         return int(answer["expired"])
 
@@ -397,6 +434,7 @@ class CreditManager:
         """Give a charge back, or part of it, to its payer and the lots it drew on.
 
         Raises TransactionNotFoundError, RefundExceedsChargeError, NotRefundableError.
+        Calls ducto_refund.
         """
         params = needed(p_transaction_id=transaction_id) | given(
             p_amount=amount,
@@ -409,7 +447,10 @@ class CreditManager:
         return Refund.parse(answer)
 
     def sweep_expired_credits(self, dry_run: bool = False) -> SweepResult:
-        """Book the expiry of lapsed credits; they stopped counting when they lapsed."""
+        """Book the expiry of lapsed credits; they stopped counting when they lapsed.
+
+        Calls ducto_sweep_expired_credits.
+        """
         rows = self._store.rows("ducto_sweep_expired_credits", **needed(p_dry_run=dry_run))
         self._report([] if dry_run else [("credits.expired", row) for row in rows])
         return SweepResult.of(ExpiredAccount.parse(row) for row in rows)
@@ -425,7 +466,7 @@ class CreditManager:
     ) -> UserPlan:
         """Put an account on a plan; None leaves it to the pricing's default plan.
 
-        Raises PlanNotFoundError, PricingNotLoadedError.
+        Raises PlanNotFoundError, PricingNotLoadedError. Calls ducto_set_user_plan.
         """
         plan = given(p_plan_key=plan_key) or {"p_plan_key": None}
         params = needed(p_user_id=user_id) | plan | given(p_period_anchor=period_anchor)
@@ -434,15 +475,24 @@ class CreditManager:
         return UserPlan.parse(answer)
 
     def get_user_plan(self, user_id: Identifier) -> UserPlan:
-        """The account's plan and its current period."""
+        """The account's plan and its current period.
+
+        Calls ducto_get_user_plan.
+        """
         return UserPlan.parse(self._store.call("ducto_get_user_plan", **needed(p_user_id=user_id)))
 
     def list_plans(self) -> list[Plan]:
-        """The plans of the active pricing, in its order."""
+        """The plans of the active pricing, in its order.
+
+        Calls ducto_list_plans.
+        """
         return [Plan.parse(row) for row in self._store.rows("ducto_list_plans")]
 
     def check_feature(self, user_id: Identifier, feature: str) -> Feature:
-        """Whether the account's plan has a feature, and its value."""
+        """Whether the account's plan has a feature, and its value.
+
+        Calls ducto_check_feature.
+        """
         params = needed(p_user_id=user_id, p_feature=feature)
         return Feature.parse(self._store.call("ducto_check_feature", **params))
 
@@ -461,6 +511,7 @@ class CreditManager:
 
         `cap_type` is daily, weekly or monthly, `action` deny, warn or notify. All of it may come as
         one SpendCap: `set_spend_cap(SpendCap(user_id="ann", cap_type="daily", limit=50))`.
+        Calls ducto_set_spend_cap.
         """
         if isinstance(user_id, SpendCap):
             cap = user_id
@@ -470,14 +521,20 @@ class CreditManager:
         return SpendCap.parse(self._store.call("ducto_set_spend_cap", **params))
 
     def list_spend_caps(self, user_id: Identifier) -> list[SpendCap]:
-        """The account's caps with what their current windows have used."""
+        """The account's caps with what their current windows have used.
+
+        Calls ducto_list_spend_caps.
+        """
         rows = self._store.rows("ducto_list_spend_caps", **needed(p_user_id=user_id))
         return [SpendCap.parse({**row, "limit": row["amount_limit"]}) for row in rows]
 
     def remove_spend_cap(
         self, user_id: Identifier, cap_type: str, *, model: str | None = None
     ) -> bool:
-        """Remove a cap; False when there was none."""
+        """Remove a cap; False when there was none.
+
+        Calls ducto_remove_spend_cap.
+        """
         params = needed(p_user_id=user_id, p_cap_type=cap_type) | given(p_model=model)
         answer = self._store.call("ducto_remove_spend_cap", **params)
         return bool(answer["removed"])
@@ -485,7 +542,10 @@ class CreditManager:
     def check_spend_cap(
         self, user_id: Identifier, amount: Amount | None = None, *, model: str | None = None
     ) -> CapCheck:
-        """Whether the caps leave room for an amount; writes nothing."""
+        """Whether the caps leave room for an amount; writes nothing.
+
+        Calls ducto_check_spend_cap.
+        """
         params = needed(p_user_id=user_id) | given(p_amount=amount, p_model=model)
         return CapCheck.parse(self._store.call("ducto_check_spend_cap", **params))
 
@@ -497,6 +557,7 @@ class CreditManager:
         """Publish a pricing as a new, active version, and keep it as `engine`.
 
         Raises ConfigError with every error in `error.detail["errors"]`; nothing is published then.
+        Calls ducto_pricing_set.
         """
         checked = needed(p_config=plain_config(config))
         params = given(p_config=self._prepared(checked["p_config"]), p_label=label)
@@ -510,39 +571,60 @@ class CreditManager:
         return self.publish_pricing(config, label)
 
     def load_pricing_from_store(self) -> PricingEngine:
-        """Load the active pricing into `engine`. Raises PricingNotLoadedError."""
+        """Load the active pricing into `engine`, as `get_pricing` reads it.
+
+        Raises PricingNotLoadedError.
+        """
         version = self.get_pricing()
         self._engine = PricingEngine.from_dict(version.config or {})
         return self._engine
 
     def get_pricing(self) -> PricingVersion:
-        """The active pricing. Raises PricingNotLoadedError."""
+        """The active pricing. Raises PricingNotLoadedError.
+
+        Calls ducto_pricing_get.
+        """
         return PricingVersion.parse(self._store.call("ducto_pricing_get"))
 
     def list_pricing(self) -> list[PricingVersion]:
-        """Every version, newest first, without the configs."""
+        """Every version, newest first, without the configs.
+
+        Calls ducto_pricing_list.
+        """
         return [PricingVersion.parse(row) for row in self._store.rows("ducto_pricing_list")]
 
     def activate_pricing(self, version: int) -> PricingVersion:
-        """Make an older version the active one. Raises VersionNotFoundError."""
+        """Make an older version the active one. Raises VersionNotFoundError.
+
+        Calls ducto_pricing_activate.
+        """
         answer = self._store.call("ducto_pricing_activate", **needed(p_version=version))
         return PricingVersion.parse(answer)
 
     def validate_pricing(self, config: PricingConfig | Json) -> Validation:
-        """Every error of a config, without publishing it."""
+        """Every error of a config, without publishing it.
+
+        Calls ducto_pricing_validate.
+        """
         params = needed(p_config=plain_config(config))
         if self._compiles_here():
             return validated(params["p_config"])
         return Validation.parse(self._store.call("ducto_pricing_validate", **params))
 
     def export_pricing(self, version: int) -> Mapping[str, Any]:
-        """The config of a version, as it was published. Raises VersionNotFoundError."""
+        """The config of a version, as it was published. Raises VersionNotFoundError.
+
+        Calls ducto_pricing_export.
+        """
         answer = self._store.call("ducto_pricing_export", **needed(p_version=version))
         config: Mapping[str, Any] = answer
         return config
 
     def diff_pricing(self, from_version: int, to_version: int) -> list[dict[str, Any]]:
-        """What changed between two versions, a row for each expression or setting."""
+        """What changed between two versions, a row for each expression or setting.
+
+        Calls ducto_pricing_diff.
+        """
         params = needed(p_from=from_version, p_to=to_version)
         return self._store.rows("ducto_pricing_diff", **params)
 
@@ -554,7 +636,10 @@ class CreditManager:
         version: int | None = None,
         plan_key: str | None = None,
     ) -> Calculation:
-        """Price a usage without an account: by a config, a version, or the active pricing."""
+        """Price a usage without an account: by a config, a version, or the active pricing.
+
+        Calls ducto_calculate.
+        """
         params = needed(p_metrics=metrics) | given(p_version=version, p_plan_key=plan_key)
         if config is not None:
             checked = needed(p_config=plain_config(config))
@@ -564,7 +649,10 @@ class CreditManager:
     def reprice(
         self, config: PricingConfig | Json, start: datetime, end: datetime | None = None
     ) -> list[RepricedModel]:
-        """What a window's stored usage would have cost under another config, by model."""
+        """What a window's stored usage would have cost under another config, by model.
+
+        Calls ducto_reprice.
+        """
         params = needed(p_config=plain_config(config), p_start=start) | given(p_end=end)
         params |= {"p_config": self._prepared(params["p_config"])}
         return [RepricedModel.parse(row) for row in self._store.rows("ducto_reprice", **params)]
@@ -580,10 +668,16 @@ class CreditManager:
     # Operations --------------------------------------------------------------------------------
 
     def version(self) -> Mapping[str, Any]:
-        """What is installed, and which evaluator prices."""
+        """What is installed, and which evaluator prices.
+
+        Calls ducto_version.
+        """
         answer: Mapping[str, Any] = self._store.call("ducto_version")
         return answer
 
     def check(self) -> list[Violation]:
-        """Every invariant that does not hold; none on a healthy database."""
+        """Every invariant that does not hold; none on a healthy database.
+
+        Calls ducto_check.
+        """
         return [Violation.parse(row) for row in self._store.rows("ducto_check")]

@@ -48,7 +48,7 @@ def the_block_with(text: str) -> str:
 def as_url(dsn: str) -> str:
     """A connection string as the URI that the page speaks of."""
     parts = psycopg.conninfo.conninfo_to_dict(dsn)
-    query = urlencode({name: parts[name] for name in ("host", "port") if name in parts})
+    query = urlencode([(name, str(parts[name])) for name in ("host", "port") if name in parts])
     user = quote(str(parts.get("user", "")))
     return f"postgresql://{user}@/{parts['dbname']}?{query}"
 

@@ -47,6 +47,10 @@ VALUES: dict[str, Any] = {
 }
 # They call other methods, or no function at all.
 COMPOSED = ("billed", "engine", "setup")
+COMPOSED_OF = {
+    "load_pricing_from_store": "get_pricing",
+    "publish_pricing_from_dict": "publish_pricing",
+}
 # Called by a user's own token, by the event listener, or by the database's scheduler.
 NOT_OF_THE_MANAGER = (
     "ducto_my_",
@@ -127,6 +131,12 @@ def test_a_method_sends_what_its_function_takes(name: str, db: Connection) -> No
     assert probe.params <= parameters
     assert required <= probe.params
     assert parameters - probe.params <= {"p_raise"}, "parameters the client cannot give"
+
+
+@pytest.mark.parametrize("name", _methods())
+def test_a_method_says_which_function_it_calls(name: str) -> None:
+    documentation = inspect.getdoc(getattr(CreditManager, name)) or ""
+    assert _probe(name).function in documentation or f"`{COMPOSED_OF.get(name)}`" in documentation
 
 
 def test_every_function_of_the_api_has_a_method(db: Connection) -> None:

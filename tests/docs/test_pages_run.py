@@ -124,6 +124,8 @@ def test_every_block_is_looked_at(page: str) -> None:
             assert described or signature, f"{block.place}: the outcome of what?"
         elif block.language == "yaml":
             assert page == "docs/pricing.md", block.place
+        elif block.language == "js":
+            assert page == "README.md", f"{block.place}: tests/http/test_readme.py runs that page's"
         else:
             assert block.language in ("sql", "sh", "python"), block.place
         before = block

@@ -257,6 +257,24 @@ def test_the_private_schema_is_not_served(priced: Project, thief: str, header: s
     assert priced.request("GET", "/credit_accounts", token=priced.service_key).status == 404
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("set_config", {"setting_name": "request.jwt.claims", "new_value": "{}", "is_local": True}),
+        ("current_setting", {"setting_name": "request.jwt.claims"}),
+        ("pg_read_file", {"filename": "/etc/passwd"}),
+        ("ducto.signed_in_user", {}),
+        ("raise_error", {"p_code": "DU002"}),
+    ],
+)
+def test_functions_of_other_schemas_are_not_served(
+    priced: Project, thief: str, name: str, body: dict[str, Any]
+) -> None:
+    for token in (priced.user_token(thief), priced.service_key):
+        answer = priced.request("POST", f"/rpc/{name}", token=token, body=body)
+        assert (answer.status, answer.body["code"]) == (404, "PGRST202")
+
+
 @pytest.fixture
 def signed_in(priced: Project, owner: Connection, thief: str) -> Iterator[Connection]:
     """A connection that has become `authenticated` for the thief, as PostgREST would."""

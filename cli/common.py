@@ -28,6 +28,10 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+NO_DSN_HINT = (
+    "For a Supabase project SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY will do, but not to install:"
+    " that takes its DSN, or run what `ducto migrate --sql` prints in its SQL editor."
+)
 CONNECT_SECONDS = 10
 NO_DSN = (
     "no database given: pass --dsn postgresql://user@host/db, or set DATABASE_URL in the "
@@ -80,7 +84,7 @@ def resolve_dsn(given: str | None = None) -> str:
         return given
     dsn = os.environ.get("DATABASE_URL") or read_env_file().get("DATABASE_URL")
     if not dsn:
-        raise CliError(NO_DSN, name="no_database")
+        raise CliError(NO_DSN, NO_DSN_HINT, name="no_database")
     return dsn
 
 

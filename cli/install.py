@@ -8,7 +8,15 @@ import click
 
 from ducto_pg.cli.common import connect, dsn_option, json_option
 from ducto_pg.cli.output import echo, fields, print_json
-from ducto_pg.install.migrate import RETRIES, Choices, MigrationReport, Status, build_script
+from ducto_pg.cli.stores import is_project, open_store
+from ducto_pg.install.migrate import (
+    RETRIES,
+    Choices,
+    MigrationReport,
+    Status,
+    build_script,
+    status_of,
+)
 from ducto_pg.install.migrate import migrate as run_migrate
 from ducto_pg.install.migrate import status as read_status
 from ducto_pg.install.script import EVALUATORS, LEVELS, LOCK_TIMEOUT_MS, Evaluator, Level
@@ -144,8 +152,12 @@ def _print_report(report: MigrationReport) -> None:
 @json_option
 def status(dsn: str | None, as_json: bool) -> None:
     """Show the version, the evaluator and pending migrations of the database."""
-    with connect(dsn) as connection:
-        found = read_status(connection)
+    if is_project(dsn):
+        with open_store(dsn) as store:
+            found = status_of(store.call("ducto_version"))
+    else:
+        with connect(dsn) as connection:
+            found = read_status(connection)
     if as_json:
         print_json({**asdict(found), "up_to_date": found.up_to_date})
     else:

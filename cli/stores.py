@@ -16,13 +16,13 @@ from ducto_pg.cli.common import connect, read_env_file
 if TYPE_CHECKING:
     from ducto_pg.client.store import Store
 
-__all__ = ["open_store", "supabase_project"]
+__all__ = ["is_project", "open_store", "supabase_project"]
 
 
 @contextmanager
 def open_store(dsn: str | None) -> Iterator[Store]:
     """The store that the user means, closed at the end."""
-    project = None if dsn is not None else supabase_project(os.environ, read_env_file())
+    project = _project(dsn)
     if project is None:
         from ducto_pg.client.store import PostgresStore
 
@@ -33,6 +33,15 @@ def open_store(dsn: str | None) -> Iterator[Store]:
 
     with SupabaseStore(*project) as store:
         yield store
+
+
+def is_project(dsn: str | None) -> bool:
+    """Whether the user means a Supabase project, where only the HTTP API can be reached."""
+    return _project(dsn) is not None
+
+
+def _project(dsn: str | None) -> tuple[str, str] | None:
+    return None if dsn is not None else supabase_project(os.environ, read_env_file())
 
 
 def supabase_project(*places: Mapping[str, str]) -> tuple[str, str] | None:

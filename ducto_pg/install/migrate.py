@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -400,6 +400,26 @@ def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) ->
         )
         server_version, owner = cursor.fetchone() or ("", None)
         warnings = _warnings(connection)
+    found = _compared(manifest, recorded, settings, next_evaluator, server_version)
+    return replace(found, owner=owner, warnings=warnings)
+
+
+def status_of(answer: Mapping[str, Any], *, manifest: Manifest | None = None) -> Status:
+    """What is installed where only the API can be reached, from what ducto_version tells."""
+    recorded = {m["version"]: (m["name"], m["sha256"]) for m in answer["migrations"]}
+    settings = {name: answer[name] for name in ("version", "evaluator")}
+    server_version = str(answer["postgresql"]).split(" ")[0]
+    manifest = manifest or load_manifest()
+    return _compared(manifest, recorded, settings, settings["evaluator"], server_version)
+
+
+def _compared(
+    manifest: Manifest,
+    recorded: Mapping[int, tuple[str, str]],
+    settings: Mapping[str, str],
+    next_evaluator: str,
+    server_version: str,
+) -> Status:
     known = {migration.version: migration for migration in manifest.migrations}
     return Status(
         version=settings.get("version"),
@@ -419,9 +439,7 @@ def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) ->
             f"{number:04}_{recorded[number][0]}" for number in sorted(recorded.keys() - known)
         ),
         server_version=server_version,
-        owner=owner,
         role_prefix=settings.get("role_prefix"),
-        warnings=warnings,
     )
 
 

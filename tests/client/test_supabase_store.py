@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -293,3 +294,7 @@ def test_the_command_line_works_over_a_project(
     (tmp_path / "prices.yaml").write_text("models: {gpt-4: input_tokens * 0.03}\n")
     ducto("pricing", "set", "prices.yaml")
     ducto("pricing", "list")
+    assert "up to date" not in ducto("status")
+    assert json.loads(ducto("status", "--json"))["up_to_date"]
+    assert "Every invariant holds" in ducto("check")
+    ducto("sweep")

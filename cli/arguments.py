@@ -26,6 +26,7 @@ __all__ = [
     "DURATION",
     "IDENTIFIER",
     "MOMENT",
+    "NAME",
     "json_object",
     "key_option",
     "metadata_option",
@@ -89,6 +90,13 @@ def MOMENT(text: str) -> datetime:
         raise click.BadParameter(f"{text!r} is not in the years 1 to 9999") from None
 
 
+def NAME(text: str) -> str:
+    """The name of a user, a plan, a model, ...; never an empty one."""
+    if not str(text).strip():
+        raise click.BadParameter("it is empty")
+    return str(text)
+
+
 def IDENTIFIER(text: str) -> int:
     """The number of a transaction or a version."""
     digits = str(text).strip()
@@ -121,6 +129,7 @@ def key_option(command: F) -> F:
         "--key",
         "idempotency_key",
         metavar="KEY",
+        type=NAME,
         help="Idempotency key: the same command with the same key happens once.",
     )(command)
 
@@ -141,6 +150,8 @@ def usage(metrics_text: str | None, pairs: Sequence[str]) -> dict[str, Any] | No
         if name in metrics:
             raise click.UsageError(f"the metric {name!r} is given twice")
         metrics[name] = value
+    if not metrics:
+        raise click.UsageError("the usage is empty")
     return metrics
 
 

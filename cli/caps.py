@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ducto_pg.cli.arguments import AMOUNT, open_manager
+from ducto_pg.cli.arguments import AMOUNT, NAME, open_manager
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
 from ducto_pg.cli.output import amount as shown
 from ducto_pg.cli.output import echo, print_json, table
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ducto_pg.client.results import SpendCap
 
 CAP_TYPE = click.Choice(["daily", "weekly", "monthly"])
-USER = click.argument("user")
+USER = click.argument("user", type=NAME)
 KIND = click.argument("cap_type", type=CAP_TYPE, metavar="daily|weekly|monthly")
-MODEL = click.option("--model", help="Only what this model costs; default: everything.")
+MODEL = click.option("--model", type=NAME, help="Only what this model costs; default: everything.")
 
 
 @click.group(cls=Group)

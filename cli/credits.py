@@ -14,6 +14,7 @@ from ducto_pg.cli.arguments import (
     DURATION,
     IDENTIFIER,
     MOMENT,
+    NAME,
     json_object,
     key_option,
     metadata_option,
@@ -48,7 +49,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 
 
 @_command("add")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @click.argument("amount", type=AMOUNT)
 @click.option("--type", "kind", type=click.Choice(GRANT_TYPES), default="adjustment")
 @click.option("--expires-at", type=MOMENT, help="When they lapse, such as 2026-12-31.")
@@ -104,7 +105,7 @@ def _print_grant(grant: Grant, as_json: bool) -> None:
 
 
 @_command("balance")
-@click.argument("user")
+@click.argument("user", type=NAME)
 def balance(user: str, dsn: str | None, as_json: bool) -> None:
     """What USER has: balance, allowance, holds, and what is available."""
     with open_manager(dsn) as manager:
@@ -128,10 +129,10 @@ def balance(user: str, dsn: str | None, as_json: bool) -> None:
 
 
 @_command("deduct")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @metrics_options
 @click.option("--amount", type=AMOUNT, help="An amount priced elsewhere.")
-@click.option("--job", help="A job with a fixed price.")
+@click.option("--job", type=NAME, help="A job with a fixed price.")
 @key_option
 @metadata_option
 def deduct(
@@ -202,7 +203,7 @@ def _print_warnings(warnings: tuple[Any, ...]) -> None:
 
 
 @_command("transactions")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option(
     "--before",
@@ -239,7 +240,7 @@ def transactions(
 
 
 @_command("lots")
-@click.argument("user")
+@click.argument("user", type=NAME)
 def lots(user: str, dsn: str | None, as_json: bool) -> None:
     """The grants of USER, in the order they are spent."""
     with open_manager(dsn) as manager:
@@ -266,7 +267,7 @@ def lots(user: str, dsn: str | None, as_json: bool) -> None:
 
 
 @_command("quote")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @metrics_options
 def quote(
     user: str,
@@ -351,12 +352,12 @@ def _print_explanation(found: Explanation) -> None:
 
 
 @_command("reserve")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @click.option("--amount", type=AMOUNT, help="How much to set aside.")
 @metrics_options
-@click.option("--operation", help="The kind of operation, for per-operation policies.")
+@click.option("--operation", type=NAME, help="Whose policy of the plan applies.")
 @click.option("--ttl", type=DURATION, help="How long it is held, such as 15m; default 10m.")
-@click.option("--feature", help="A feature that the plan must have.")
+@click.option("--feature", type=NAME, help="A feature that the plan must have.")
 @key_option
 @metadata_option
 def reserve(
@@ -528,7 +529,7 @@ def revoke(
 
 
 @_command("freeze")
-@click.argument("user")
+@click.argument("user", type=NAME)
 def freeze(user: str, dsn: str | None, as_json: bool) -> None:
     """Refuse every charge and hold of USER."""
     with open_manager(dsn) as manager:
@@ -537,7 +538,7 @@ def freeze(user: str, dsn: str | None, as_json: bool) -> None:
 
 
 @_command("unfreeze")
-@click.argument("user")
+@click.argument("user", type=NAME)
 def unfreeze(user: str, dsn: str | None, as_json: bool) -> None:
     """Let USER charge again."""
     with open_manager(dsn) as manager:

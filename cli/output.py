@@ -63,9 +63,9 @@ def echo(
     shown = safe(text)
     if (bold or colour) and styled(err=err):
         shown = click.style(shown, bold=bold or None, fg=colour)
-        click.echo(shown, err=err, nl=nl, color=True)
-    else:
-        click.echo(shown, err=err, nl=nl)
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{shown}\n" if nl else shown)
+    stream.flush()
 
 
 def counted(number: int, noun: str) -> str:

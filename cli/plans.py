@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ducto_pg.cli.arguments import open_manager
+from ducto_pg.cli.arguments import NAME, open_manager
 from ducto_pg.cli.common import Group, dsn_option, json_option
 from ducto_pg.cli.output import fields, print_json, table
 
@@ -40,7 +40,7 @@ def list_(dsn: str | None, as_json: bool) -> None:
 
 
 @plans.command("get")
-@click.argument("user")
+@click.argument("user", type=NAME)
 @dsn_option
 @json_option
 def get(user: str, dsn: str | None, as_json: bool) -> None:
@@ -50,8 +50,8 @@ def get(user: str, dsn: str | None, as_json: bool) -> None:
 
 
 @plans.command("set")
-@click.argument("user")
-@click.argument("plan", required=False)
+@click.argument("user", type=NAME)
+@click.argument("plan", type=NAME, required=False)
 @click.option("--none", "no_plan", is_flag=True, help="Take USER off any plan.")
 @dsn_option
 @json_option
@@ -82,8 +82,8 @@ def _print(found: UserPlan, as_json: bool) -> None:
 
 
 @plans.command("feature")
-@click.argument("user")
-@click.argument("feature")
+@click.argument("user", type=NAME)
+@click.argument("feature", type=NAME)
 @dsn_option
 @json_option
 def feature(user: str, feature: str, dsn: str | None, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from ducto_pg.cli.arguments import (
     DURATION,
     IDENTIFIER,
     MOMENT,
+    NAME,
     metrics_options,
     open_manager,
     usage,
@@ -264,7 +265,7 @@ def schema() -> None:
 @pricing.command("test", short_help="Price a usage with FILE, offline.")
 @FILE_ARGUMENT
 @metrics_options
-@click.option("--plan", help="Price for accounts of this plan.")
+@click.option("--plan", type=NAME, help="Price for accounts of this plan.")
 @json_option
 def test(
     file: str,

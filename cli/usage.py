@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ducto_pg.cli.arguments import named_values
+from ducto_pg.cli.arguments import NAME, named_values
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
 from ducto_pg.cli.output import amount, fields, print_json
 from ducto_pg.cli.progress import Progress, duration
@@ -115,7 +115,7 @@ class Rejects:
     metavar="METRIC=VALUE",
     help="A metric that is the same in every row, such as model=gpt-4o; may be repeated.",
 )
-@click.option("--user", metavar="USER", help="Whose usage all rows are.")
+@click.option("--user", type=NAME, metavar="USER", help="Whose usage all rows are.")
 @click.option("--user-column", metavar="COLUMN", help="The column that says whose usage a row is.")
 @click.option(
     "--time-column",
@@ -126,6 +126,7 @@ class Rejects:
 @click.option("--key-column", metavar="COLUMN", help="A column that identifies the event.")
 @click.option(
     "--source",
+    type=NAME,
     metavar="NAME",
     help="What rows are remembered under; default: the file's path and heading.",
 )
@@ -189,10 +190,8 @@ class Order:
         """Refuse what makes no sense together."""
         if (self.user is None) == (self.user_column is None):
             raise click.UsageError("give --user or --user-column")
-        if self.user is not None and not self.user.strip():
-            raise click.UsageError("--user is empty")
-        if self.source is not None and not self.source.strip():
-            raise click.UsageError("--source is empty")
+        if self.file == "-" and self.source is None and self.key_column is None:
+            raise click.UsageError("standard input needs --source NAME or --key-column")
         if self.zone is not None and self.time_column is None:
             raise click.UsageError("--time-zone belongs to --time-column")
         both = sorted(self.columns.keys() & self.constants.keys())
@@ -214,15 +213,13 @@ class Order:
             name, source = self.source, source_of("name", self.source)
         elif path is not None:
             source = source_of("path", path, reader.heading)
-        elif self.key_column is not None:
-            source = ""
         else:
-            raise click.UsageError("standard input needs --source NAME or --key-column")
+            source = ""
         if reader.origin is None:
             return Origin(source, name, reader.form, path, reader.heading)
         if self.source is not None and source != reader.origin.source:
             raise click.UsageError(
-                f"these rows are of the source {reader.origin.name!r}: leave --source out"
+                f"these rows are of the source {reader.origin.name!r}, not of {self.source!r}"
             )
         return reader.origin
 

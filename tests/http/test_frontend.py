@@ -43,12 +43,14 @@ const signIn = async (email, password) => {
   await page.fill('[name=password]', password)
   await page.click('#sign-in button')
 }
-const ask = async (model) => {
+const changed = ([selector, before]) =>
+  document.querySelector(selector).innerText !== before
+const ask = async (model, selector) => {
+  const before = await text(selector)
   await page.fill('[name=model]', model)
-  const answer = page.waitForResponse((response) => response.url().includes('ducto_my_quote'))
   await page.click('#quote button')
-  await (await answer).finished()
-  await page.waitForTimeout(50)
+  await page.waitForFunction(changed, [selector, before])
+  return text(selector)
 }
 const visit = async (email) => {
   await signIn(email, PASSWORD)
@@ -64,18 +66,16 @@ try {
   await page.locator('#sign-in').waitFor()
   shown.before = await page.locator('#account').isVisible()
   await signIn('ann@example.com', 'wrong')
+  await page.locator('#problem').waitFor()
   shown.refused = await text('#problem')
   complaints.length = 0  // The browser itself logs a response of 400.
   shown.ann = await visit('ann@example.com')
-  await ask('gpt-4o')
-  shown.cost = await text('#cost')
+  shown.cost = await ask('gpt-4o', '#cost')
   await page.screenshot({ path: PICTURE, fullPage: true })
   await page.fill('[name=input_tokens]', '90000000')
-  await ask('gpt-4o')
-  shown.tooMuch = await text('#cost')
+  shown.tooMuch = await ask('gpt-4o', '#cost')
   const before = complaints.length
-  await ask('no such model')
-  shown.unknown = await text('#problem')
+  shown.unknown = await ask('no such model', '#problem')
   complaints.length = before
   await page.reload()
   await page.locator('#account').waitFor()

@@ -48,16 +48,19 @@ def install() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_text() == wanted:
             return MODULES
-        _run(["node", "-e", f"if (parseInt(process.versions.node) < {MINIMUM_NODE}) throw 'old'"])
+        version = _run(["node", "--version"]).strip().lstrip("v")
+        if int(version.split(".")[0]) < MINIMUM_NODE:
+            raise ToolsError(f"Node.js {version} is too old: {MINIMUM_NODE} or newer is needed")
         _run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"])
         stamp.write_text(wanted)
     return MODULES
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str]) -> str:
     done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True)
     if done.returncode != 0:
         raise ToolsError(f"{' '.join(command)} failed in {FOLDER}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def program(name: str) -> Path:

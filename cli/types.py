@@ -193,7 +193,8 @@ def _function(routine: Routine, shapes: Shapes) -> str:
 
 def _arguments(routine: Routine) -> str:
     if not routine.arguments:
-        return "never"
+        # Unlike `never` it takes the `{}` that one writes before options.
+        return "Record<PropertyKey, never>"
     lines = "".join(f"          {line}\n" for line in _argument_lines(routine))
     return f"{{\n{lines}        }}"
 

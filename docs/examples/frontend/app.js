@@ -51,7 +51,7 @@ async function attempt(work) {
 }
 
 async function showBalance() {
-  const balance = await result(client.rpc('ducto_my_balance', undefined, { get: true }))
+  const balance = await result(client.rpc('ducto_my_balance', {}, { get: true }))
   element('available').textContent = number.format(balance.available)
   const parts = {
     'Bought or granted': balance.balance,
@@ -69,7 +69,7 @@ async function showBalance() {
 }
 
 async function showPlan() {
-  const plan = await result(client.rpc('ducto_my_plan', undefined, { get: true }))
+  const plan = await result(client.rpc('ducto_my_plan', {}, { get: true }))
   const allowance = plan.free_allowance ?? 0
   element('plan').textContent = plan.name ?? 'No plan'
   element('allowance-text').textContent = allowance
@@ -85,7 +85,7 @@ async function showPlan() {
 }
 
 async function showUsage() {
-  const rows = await result(client.rpc('ducto_my_usage', undefined, { get: true }).limit(50))
+  const rows = await result(client.rpc('ducto_my_usage', {}, { get: true }).limit(50))
   element('usage').replaceChildren(
     ...rows.map((row) => {
       const line = document.createElement('tr')

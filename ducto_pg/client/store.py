@@ -272,7 +272,7 @@ class PostgresStore:
         """Install ducto-pg into the database, or upgrade it; MigrationError if that fails."""
         from ducto_pg.install.migrate import migrate
 
-        with self._connection() as connection, _errors_translated():
+        with _errors_translated(), self._connection() as connection:
             migrate(connection)
 
     def close(self) -> None:

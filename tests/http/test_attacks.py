@@ -131,7 +131,7 @@ def test_claims_that_come_any_other_way_are_not_looked_at(priced: Project, thief
     assert priced.rpc("my_balance", nested).body["user_id"] == thief
 
 
-@pytest.mark.parametrize("role", ["postgres", "ducto_owner", "ducto_admin", "authenticator"])
+@pytest.mark.parametrize("role", ["postgres", "ducto_owner", "ducto_admin", supabase.LOGIN])
 def test_a_token_cannot_name_a_role_that_the_api_may_not_become(priced: Project, role: str) -> None:
     answer = priced.rpc("get_balance", priced.token(role, "victim"), user_id="victim")
     assert answer.status in (400, 401, 403), answer.text

@@ -6,6 +6,8 @@ import json
 
 from tests.support import js
 from tests.support.postgrest import Project
+from tests.support.server import Server
+from tests.support.supabase import supabase_roles
 
 
 def test_it_is_the_postgrest_that_the_lock_file_names(project: Project) -> None:
@@ -26,3 +28,9 @@ def test_the_service_role_is_served_and_anon_is_not(project: Project) -> None:
 def test_a_token_is_worth_what_its_signature_is(project: Project) -> None:
     forged = project.token("service_role")[:-4] + "AAAA"
     assert project.rpc("version", forged).status == 401
+
+
+def test_a_server_that_has_supabases_roles_keeps_them(project: Project, cluster: Server) -> None:
+    with supabase_roles(cluster):
+        assert project.serve("version")["version"]
+    assert project.serve("version")["version"]

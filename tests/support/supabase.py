@@ -17,12 +17,14 @@ from psycopg import conninfo, sql
 
 from tests.support.server import Server
 
-# `authenticator` is who PostgREST logs in as; it becomes the role that a token names.
+# Who PostgREST logs in as, to become the role that a token names: Supabase's `authenticator`, under
+# a name and with a password of its own, because a cluster of Supabase's has one already.
+LOGIN = "ducto_test_authenticator"
 ROLES = {
     "anon": "nologin noinherit",
     "authenticated": "nologin noinherit",
     "service_role": "nologin noinherit bypassrls",
-    "authenticator": "login noinherit password 'authenticator'",
+    LOGIN: f"login noinherit password '{LOGIN}'",
 }
 OPEN_BY_DEFAULT = ("tables", "functions", "sequences")
 
@@ -34,7 +36,7 @@ def supabase_roles(server: Server) -> Iterator[None]:
         made = [name for name in ROLES if not _exists(admin, name)]
         for name in made:
             admin.execute(f"create role {name} {ROLES[name]}".encode())
-        admin.execute("grant anon, authenticated, service_role to authenticator")
+        admin.execute(f"grant anon, authenticated, service_role to {LOGIN}".encode())
         try:
             yield
         finally:
@@ -74,7 +76,7 @@ def open_everything(dsn: str) -> None:
 
 def authenticator_dsn(dsn: str) -> str:
     """The DSN that PostgREST logs in with."""
-    return conninfo.make_conninfo(dsn, user="authenticator", password="authenticator")
+    return conninfo.make_conninfo(dsn, user=LOGIN, password=LOGIN)
 
 
 def new_secret() -> str:

@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 import psycopg
 
 from ducto_pg.install.migrate import migrate
-from ducto_pg.install.script import Evaluator
 from tests.support import js, supabase
 from tests.support.databases import Databases
 
@@ -140,15 +139,22 @@ def _answer(status: int, response: Any) -> Answer:
     return Answer(status, dict(response.headers.items()), response.read().decode())
 
 
+def install(dsn: str) -> None:
+    """What a project's default privileges are, and ducto-pg despite them."""
+    supabase.open_everything(dsn)
+    migrate(dsn)
+
+
 @contextmanager
-def supabase_project(databases: Databases, evaluator: Evaluator = "auto") -> Iterator[Project]:
+def supabase_project(
+    databases: Databases, install: Callable[[str], None] = install
+) -> Iterator[Project]:
     """A project with ducto-pg in it, running until the block ends."""
     program = js.postgrest_program()
     with supabase.supabase_roles(databases.server):
         dsn = databases.create_empty()
         try:
-            supabase.open_everything(dsn)
-            migrate(dsn, evaluator=evaluator)
+            install(dsn)
             with _postgrest(program, dsn) as project, _gateway(project):
                 yield project
         finally:

@@ -15,6 +15,8 @@ from decimal import Context, Decimal
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from ducto_pg.errors import DatabaseError
+
 __all__ = [
     "Balance",
     "Breakdown",
@@ -55,14 +57,21 @@ class Result:
 
     @classmethod
     def parse(cls, answer: Mapping[str, Any]) -> Self:
-        """Read a JSON object, or a row, into this result."""
+        """Read a JSON object, or a row, into this result; DatabaseError if it is not that."""
+        if not isinstance(answer, Mapping):
+            raise DatabaseError(f"The server's answer is no object: {answer!r:.60}.")
         values: dict[str, Any] = {"raw": answer}
         for name, (convert, required) in _converters(cls).items():
             if name not in answer:
                 if required:
-                    raise ValueError(f"the server's answer has no {name}: {sorted(answer)}")
+                    raise DatabaseError(f"The server's answer has no {name}: {sorted(answer)}.")
                 continue
-            values[name] = convert(answer[name])
+            try:
+                values[name] = convert(answer[name])
+            except (ValueError, TypeError) as error:
+                raise DatabaseError(
+                    f"The server's answer has a {name} that cannot be read: {error}."
+                ) from error
         return cls(**values)
 
 

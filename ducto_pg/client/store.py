@@ -128,7 +128,7 @@ def checked_names(function: str, params: Mapping[str, Any]) -> None:
     """Refuse what is no name; names are part of a call's text, values never are."""
     for name in (function, *params):
         if not NAME.fullmatch(name):
-            raise ValueError(f"not a name of a function or parameter: {name!r}")
+            raise InvalidArgumentError(f"not a name of a function or parameter: {name!r:.80}")
 
 
 def _statement(function: str, params: Mapping[str, Any], rows: bool) -> LiteralString:
@@ -204,6 +204,21 @@ def _table(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def _check_source(source: object, *, asynchronous: bool) -> None:
+    """Refuse what is neither a DSN nor a connection nor a pool, or of the other world."""
+    prefix = "Async" if asynchronous else ""
+    kind = psycopg.AsyncConnection if asynchronous else psycopg.Connection
+    # A pool is known by what it has, so that psycopg_pool need not be loaded.
+    is_pool = hasattr(source, "conninfo") and hasattr(source, "getconn")
+    same_world = type(source).__name__.startswith("Async") == asynchronous
+    if not (isinstance(source, str | kind) or (is_pool and same_world)):
+        raise InvalidArgumentError(
+            f"source must be a DSN, a psycopg {prefix}Connection or a {prefix}ConnectionPool,"
+            f" not {type(source).__name__}.",
+            detail={"argument": "source"},
+        )
+
+
 def _is_usable(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
     if connection.closed:
         return False
@@ -218,6 +233,7 @@ class PostgresStore:
     """
 
     def __init__(self, source: Source) -> None:
+        _check_source(source, asynchronous=False)
         self._source = source
         self._own: psycopg.Connection[Any] | None = None
         self._opening = threading.Lock()
@@ -292,6 +308,7 @@ class AsyncPostgresStore:
     """`PostgresStore` for asyncio: a DSN, an AsyncConnection or an AsyncConnectionPool."""
 
     def __init__(self, source: AsyncSource) -> None:
+        _check_source(source, asynchronous=True)
         self._source = source
         self._own: psycopg.AsyncConnection[Any] | None = None
         self._opening = asyncio.Lock()

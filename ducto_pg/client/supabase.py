@@ -109,7 +109,10 @@ def _problem(response: httpx.Response) -> DuctoError:
 def _value(response: httpx.Response) -> Any:
     if not response.is_success:
         raise _problem(response)
-    return exact_json.loads(response.content) if response.content else None
+    try:
+        return exact_json.loads(response.content) if response.content else None
+    except ValueError:
+        raise UnavailableError("What answers at the project's address is no PostgREST.") from None
 
 
 def _pause(attempt: int, error: Exception, function: str, params: Mapping[str, Any]) -> float:

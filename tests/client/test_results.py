@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from ducto_pg import DatabaseError
 from ducto_pg.client.results import Balance, Charge, Grant, Hold, Plan, Transaction
 
 ROW = {
@@ -27,7 +28,7 @@ def test_money_is_decimal_however_it_was_written() -> None:
 
 
 def test_a_float_is_never_accepted_as_money() -> None:
-    with pytest.raises(ValueError, match="not an exact amount"):
+    with pytest.raises(DatabaseError, match="not an exact amount"):
         Balance.parse({"user_id": "u", "balance": 0.1})
 
 
@@ -53,7 +54,7 @@ def test_what_the_server_adds_stays_reachable() -> None:
 
 
 def test_an_answer_without_a_needed_field_says_which() -> None:
-    with pytest.raises(ValueError, match="no transaction_id"):
+    with pytest.raises(DatabaseError, match="no transaction_id"):
         Grant.parse({"user_id": "u", "amount": 5, "balance_after": 5})
 
 

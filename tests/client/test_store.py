@@ -76,6 +76,34 @@ def test_a_name_that_is_no_name_is_refused(store: PostgresStore, name: str) -> N
         store.call("test_echo", **{name: 1})
 
 
+class Session:
+    """Looks like a session of some ORM."""
+
+    def connection(self) -> None:
+        """Something else."""
+
+
+@pytest.mark.parametrize("source", [None, 5, b"postgresql:", Session(), Session, "pool", "mine"])
+def test_what_is_no_source_is_refused(source: Any, echo_dsn: str) -> None:
+    async def work(source: Any) -> None:
+        if source == "mine":
+            async with await psycopg.AsyncConnection.connect(echo_dsn) as connection:
+                PostgresStore(connection)  # type: ignore[arg-type]
+        elif source == "pool":
+            PostgresStore(psycopg_pool.AsyncConnectionPool(echo_dsn, open=False))  # type: ignore[arg-type]
+        else:
+            PostgresStore(source)
+
+    with pytest.raises(InvalidArgumentError, match="source must be a DSN"):
+        asyncio.run(work(source))
+    if source == "mine":
+        with psycopg.connect(echo_dsn) as own:
+            source = own
+    if source != "pool":
+        with pytest.raises(InvalidArgumentError, match="psycopg AsyncConnection"):
+            AsyncPostgresStore(source)
+
+
 def test_a_float_is_refused_as_an_argument(store: PostgresStore) -> None:
     with pytest.raises(InvalidArgumentError, match="text is a float"):
         store.call("test_echo", p_text=0.1)

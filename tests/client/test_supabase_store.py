@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from ducto_pg import (
@@ -129,8 +130,6 @@ def test_a_missing_function_says_what_to_run(
 
 
 def test_a_function_made_just_now_is_waited_for(store: SupabaseStore, project: Project) -> None:
-    import psycopg
-
     with psycopg.connect(project.dsn, autocommit=True) as connection:
         connection.execute(
             "create function public.ducto_test_new() returns table (n int) language sql"
@@ -240,6 +239,34 @@ def test_rows_beyond_the_projects_limit_are_fetched_too(script: Script) -> None:
     store, scripted = script((206, {"json": page, "headers": {"Content-Range": "0-1/3"}}))
     with pytest.raises(Exception, match="did its work"):
         store.rows("ducto_sweep_expired_credits")
+
+
+def test_rows_are_counted_without_calling_twice(store: SupabaseStore, project: Project) -> None:
+    project.add_routines(
+        """
+        create table public.test_calls (id int generated always as identity);
+        create function public.ducto_test_calls() returns table (n bigint)
+        language plpgsql volatile security definer as $$
+        begin
+            insert into public.test_calls default values;
+            return query select count(*) from public.test_calls;
+        end $$;
+        grant execute on function public.ducto_test_calls() to service_role;
+        """,
+        "ducto_test_calls",
+    )
+    try:
+        assert [store.rows("ducto_test_calls") for _ in range(2)] == [[{"n": 1}], [{"n": 2}]]
+    finally:
+        with psycopg.connect(project.dsn, autocommit=True) as connection:
+            connection.execute("drop function public.ducto_test_calls()")
+            connection.execute("drop table public.test_calls")
+
+
+def test_a_page_that_is_no_json_is_one_sentence(script: Script) -> None:
+    store, _ = script(*[(200, {"text": "<html>sign in to the wifi</html>"})] * 3)
+    with pytest.raises(UnavailableError, match="no PostgREST"):
+        store.call("ducto_get_balance", p_user_id="a")
 
 
 def test_a_gateway_without_json_is_one_sentence(script: Script) -> None:

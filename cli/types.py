@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ducto_pg import __version__
-from ducto_pg.cli.common import CliError, LazyGroup, connect, dsn_option
+from ducto_pg.cli.common import CliError, LazyGroup, connect, dsn_option, resolve_dsn
 from ducto_pg.install.result_shapes import FURTHER, Key, Part, Shapes, Type, load_shapes
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ export type Json =
   | {{ [key: string]: Json | undefined }}
   | Json[]
 """
+NO_CATALOG = (
+    "Types are read from the database's catalog, which a Supabase project does not serve over "
+    "HTTP: its connection string is needed."
+)
 EMPTY = "{ [_ in never]: never }"
 
 
@@ -111,6 +115,10 @@ def typescript(dsn: str | None) -> None:
     Write it to a file and give it to supabase-js: createClient<Database>(url, key). Results are
     typed key by key. The catalog is read, so this needs the database's DSN.
     """
+    try:
+        dsn = resolve_dsn(dsn)
+    except CliError as error:
+        raise CliError(error.message, NO_CATALOG, name="no_database") from None
     with connect(dsn) as connection:
         click.echo(render(read_routines(connection), load_shapes()), nl=False)
 

@@ -137,3 +137,13 @@ def test_where_nothing_is_installed_it_says_so(empty_dsn: str) -> None:
     assert result.exit_code == 1
     assert "not installed" in result.output
     assert "ducto migrate" in result.output
+
+
+def test_an_http_api_has_no_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("SUPABASE_URL", "http://localhost")
+    monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "key")
+    result = CliRunner().invoke(cli, ["types", "typescript"])
+    assert result.exit_code == 1
+    assert "read from the database's catalog" in result.output

@@ -26,6 +26,13 @@ insert into ducto.api_access (role, routine) values
     ('reader', 'public.ducto_pricing_validate'),
     ('reader', 'public.ducto_calculate'),
     ('reader', 'public.ducto_reprice'),
+    ('reader', 'public.ducto_spend_by_user'),
+    ('reader', 'public.ducto_spend_by_model'),
+    ('reader', 'public.ducto_top_users'),
+    ('reader', 'public.ducto_daily_spend'),
+    ('reader', 'public.ducto_spend_report'),
+    ('reader', 'public.ducto_aggregate_stats'),
+    ('reader', 'public.ducto_list_usage_events'),
     ('reader', 'public.ducto_list_consumers'),
     -- Money moves, and what governs it per account.
     ('service', 'public.ducto_add_credits'),
@@ -46,6 +53,7 @@ insert into ducto.api_access (role, routine) values
     ('service', 'public.ducto_remove_spend_cap'),
     ('service', 'public.ducto_sweep_expired_credits'),
     ('service', 'public.ducto_expire_reservations'),
+    ('service', 'public.ducto_rollup_usage'),
     -- The feed of events.
     ('service', 'public.ducto_create_consumer'),
     ('service', 'public.ducto_poll_events'),

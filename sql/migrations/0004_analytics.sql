@@ -2,6 +2,9 @@
 -- Guarantees: the rollup and what it says of itself (watermarks, places, state) are written in one
 -- transaction, by one writer at a time; it is derived from the ledger alone and can be thrown away.
 
+alter table ducto.credit_transactions add column if not exists occurred_at timestamptz;
+create index if not exists credit_transactions_id on ducto.credit_transactions (id);
+
 create table ducto.credit_usage_rollup (
     scope text not null,
     hours smallint not null,
@@ -14,10 +17,10 @@ create table ducto.credit_usage_rollup (
     spent numeric(60, 12) not null,
     allowance_consumed numeric(60, 12) not null,
     refunded numeric(60, 12) not null,
-    input_tokens numeric not null,
-    output_tokens numeric not null,
-    cache_read_tokens numeric not null,
-    cache_write_tokens numeric not null,
+    input_tokens bigint not null,
+    output_tokens bigint not null,
+    cache_read_tokens bigint not null,
+    cache_write_tokens bigint not null,
     primary key (scope, hours, start_at, account_id, actor_id, model, operation)
 ) with (fillfactor = 80);
 create index credit_usage_rollup_account
@@ -48,7 +51,7 @@ create table ducto.credit_usage_places (
     primary key (hour_at, block)
 );
 comment on table ducto.credit_usage_places is
-    'Where in the ledger the usage of an hour is: the blocks of 4096 ids that hold any of it. What '
+    'Where in the ledger the usage of an hour is: the blocks of 64 ids that hold any of it. What '
     'an index on the time would say, at no cost to a charge.';
 
 create table ducto.credit_usage_state (
@@ -72,6 +75,25 @@ comment on column ducto.credit_usage_state.mark_id is
 comment on column ducto.credit_usage_state.first_at is
     'The earliest usage in the rollup; last_at: the latest.';
 insert into ducto.credit_usage_state default values;
+
+create type ducto.usage_entry as (
+    id bigint,
+    account_id text,
+    actor_id text,
+    happened_at timestamptz,
+    model text,
+    operation text,
+    charges integer,
+    spent numeric,
+    allowance_consumed numeric,
+    refunded numeric,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
+);
+comment on type ducto.usage_entry is
+    'A row of the view credit_usage_entries: a charge or a refund, as analytics count it.';
 
 alter table ducto.credit_usage_rollup enable row level security;
 alter table ducto.credit_usage_watermarks enable row level security;

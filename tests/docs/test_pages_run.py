@@ -27,6 +27,7 @@ from tests.support.server import Server
 EVALUATORS = ["plpython", "portable"]
 PAGES = [
     "README.md",
+    "docs/analytics.md",
     "docs/errors.md",
     "docs/events.md",
     "docs/operations.md",

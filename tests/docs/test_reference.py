@@ -119,6 +119,8 @@ def results(connection: Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ("unfreeze_account", {"user_id": "u"}),
         ("expire_reservations", {}),
         ("version", {}),
+        ("rollup_usage", {}),
+        ("aggregate_stats", {"start": "2026-01-01", "end": "2026-02-01"}),
         ("my_balance", {}),
         ("my_plan", {}),
         ("my_feature", {"feature": "export"}),

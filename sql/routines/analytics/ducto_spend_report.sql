@@ -1,0 +1,56 @@
+create or replace function public.ducto_spend_report(
+    p_start timestamptz,
+    p_end timestamptz,
+    p_group_by text[] default '{}',
+    p_bucket text default null
+)
+returns table (
+    bucket date,
+    user_id text,
+    team_id text,
+    model text,
+    operation text,
+    spent numeric,
+    allowance_consumed numeric,
+    refunded numeric,
+    cost numeric,
+    charges bigint,
+    input_tokens numeric,
+    output_tokens numeric,
+    cache_read_tokens numeric,
+    cache_write_tokens numeric
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_failure jsonb := coalesce(
+        ducto.check_window(p_start, p_end), ducto.check_grouping(p_group_by, p_bucket)
+    );
+begin
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
+    return query
+    select
+        (u.bucket_at at time zone 'UTC')::date, u.actor_id, a.account_id, u.model, u.operation,
+        trim_scale(sum(u.spent)), trim_scale(sum(u.allowance_consumed)),
+        trim_scale(sum(u.refunded)), trim_scale(sum(u.spent + u.allowance_consumed)),
+        sum(u.charges)::bigint, trim_scale(sum(u.input_tokens)),
+        trim_scale(sum(u.output_tokens)), trim_scale(sum(u.cache_read_tokens)),
+        trim_scale(sum(u.cache_write_tokens))
+    from ducto.usage_totals(
+        p_start, p_end, array_replace(p_group_by, 'team', 'account'), p_bucket
+    ) u
+    left join ducto.credit_accounts a on a.account_id = u.account_id and a.kind = 'team'
+    group by 1, 2, 3, 4, 5
+    order by 1, 6 desc, 9 desc, 2, 3, 4, 5;
+end
+$$;
+comment on function public.ducto_spend_report(timestamptz, timestamptz, text[], text) is
+    'What was used from p_start to before p_end, by any of user, team, model, operation '
+    '(p_group_by) and by day, week or month (p_bucket; null: the whole window). A column that is '
+    'not grouped by is null; team_id null: paid by the user. bucket is its first UTC day; weeks '
+    'begin on Monday. Errors: DU017. Callers: service, admin, reader.';

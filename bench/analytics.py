@@ -80,7 +80,10 @@ def build(link: psycopg.Connection[Any]) -> datetime:
     with link.transaction():
         link.execute("set local session_replication_role = replica")
         link.execute("set local maintenance_work_mem = '1GB'")
-        link.execute("select bench.add_usage(%s::int, %s, %s, %s::float8, %s)", [ROWS, DAYS, USERS, SKEW, end])
+        link.execute(
+            "select bench.add_usage(%s::int, %s, %s, %s::float8, %s)",
+            [ROWS, DAYS, USERS, SKEW, end],
+        )
     link.execute("vacuum analyze")
     return end
 

@@ -87,9 +87,7 @@ def test_spend_by_user_orders_by_spend(ledger: Ledger, roll: bool) -> None:
     assert ledger.rows("top_users", limit=1, **window()) == rows[:1]
 
 
-def test_a_window_begins_with_its_start_and_ends_before_its_end(
-    ledger: Ledger, roll: bool
-) -> None:
+def test_a_window_begins_with_its_start_and_ends_before_its_end(ledger: Ledger, roll: bool) -> None:
     ledger.grant("ann", 100_000)
     moments = [
         utc(2026, 3, 5, 10, 29),
@@ -122,9 +120,7 @@ def test_a_refund_counts_against_the_time_of_its_charge(ledger: Ledger, roll: bo
     rows = ledger.rows("spend_report", group_by="{operation}", **window())
     assert [(row["operation"], row["spent"]) for row in rows] == [("chat", D("5.5")), (None, 1)]
     # Half an hour around the charge, the refund in it.
-    rows = ledger.rows(
-        "spend_by_user", start=utc(2026, 3, 3, 8, 45), end=utc(2026, 3, 3, 9, 15)
-    )
+    rows = ledger.rows("spend_by_user", start=utc(2026, 3, 3, 8, 45), end=utc(2026, 3, 3, 9, 15))
     assert [values(row) for row in rows] == [(D("5.5"), 0, D("5.5"), D("2.5"), 1)]
 
 
@@ -352,7 +348,9 @@ def test_a_window_that_is_none_is_refused(
 
 def test_other_arguments_that_are_none_are_refused(ledger: Ledger) -> None:
     for limit in (None, 0, -1, 1001):
-        assert "1 to 1000" in ledger.refused("DU017", "top_users", limit=limit, **window())["message"]
+        assert (
+            "1 to 1000" in ledger.refused("DU017", "top_users", limit=limit, **window())["message"]
+        )
         ledger.refused("DU017", "list_usage_events", limit=limit, **window())
     for limit in (None, 0, 10_000_001):
         ledger.refused("DU017", "rollup_usage", limit=limit)

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.analytics.scan import COLUMNS, compare
-from tests.support.databases import Connection, open_connection
+from tests.support.databases import Connection
 from tests.support.pricing import publish
 
 USERS = [f"user {number}" for number in range(6)]
@@ -65,7 +65,7 @@ def spent(connection: Connection) -> Any:
 @pytest.fixture
 def books(db: Connection) -> Connection:
     """A database in which a token costs a credit and nobody runs out."""
-    publish(db, {"models": {model: "input_tokens" for model in MODELS}})
+    publish(db, {"models": dict.fromkeys(MODELS, "input_tokens")})
     for user in USERS:
         db.execute("select ducto_add_credits(%s, 1000000)", [user])
     return db

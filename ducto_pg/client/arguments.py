@@ -7,6 +7,7 @@ money is a Decimal, an int or text, never a float; a time without a zone is UTC.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -165,6 +166,14 @@ def metrics(argument: str, value: Any) -> Json:
     return value
 
 
+def names(argument: str, value: Any) -> str:
+    """A list of names, as the text of a PostgreSQL array, which every transport can send."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise refuse(argument, f"must be a list of names, not {_kind(value)}")
+    quoted = (text(f"{argument}[{place}]", name) for place, name in enumerate(value))
+    return "{" + ",".join('"' + re.sub(r'(["\\])', r"\\\1", name) + '"' for name in quoted) + "}"
+
+
 def items(argument: str, value: Any) -> list[Json]:
     """The items of a batch, each with its members as the database takes them."""
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
@@ -199,6 +208,7 @@ _integer, _bigint = _whole(INTEGER_LIMIT), _whole(BIGINT_LIMIT)
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
     "p_action": text,
+    "p_bucket": text,
     "p_amount": money,
     "p_before": _bigint,
     "p_cap_type": text,
@@ -212,6 +222,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "p_final": flag,
     "p_from": _integer,
     "p_grants": items,
+    "p_group_by": names,
     "p_idempotency_key": identifier,
     "p_initial_balance": money,
     "p_job_name": text,

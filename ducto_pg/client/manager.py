@@ -32,22 +32,29 @@ from ducto_pg.client.results import (
     Calculation,
     CapCheck,
     Charge,
+    DailySpend,
     ExpiredAccount,
     Explanation,
     Feature,
     Grant,
     Hold,
     Lot,
+    ModelSpend,
     Plan,
     PricingVersion,
     Quote,
     Refund,
+    ReportedSpend,
     RepricedModel,
     Revocation,
+    Rollup,
     SpendCap,
     SweepResult,
     Transaction,
+    UsageEvent,
+    UsageStats,
     UserPlan,
+    UserSpend,
     Validation,
     Violation,
 )
@@ -664,6 +671,88 @@ class CreditManager:
     def _compiles_here(self) -> bool:
         version = self._store.call("ducto_version")
         return bool(version["evaluator"] == "portable")
+
+    # Analytics ---------------------------------------------------------------------------------
+
+    def spend_by_user(self, start: datetime, end: datetime) -> list[UserSpend]:
+        """What each user used from `start` to before `end`, most spent first.
+
+        Calls ducto_spend_by_user.
+        """
+        rows = self._store.rows("ducto_spend_by_user", **needed(p_start=start, p_end=end))
+        return [UserSpend.parse(row) for row in rows]
+
+    def spend_by_model(self, start: datetime, end: datetime) -> list[ModelSpend]:
+        """What was used of each model from `start` to before `end`, most spent first.
+
+        Calls ducto_spend_by_model.
+        """
+        rows = self._store.rows("ducto_spend_by_model", **needed(p_start=start, p_end=end))
+        return [ModelSpend.parse(row) for row in rows]
+
+    def top_users(self, limit: int, start: datetime, end: datetime) -> list[UserSpend]:
+        """The `limit` (1 to 1000) users who spent most from `start` to before `end`.
+
+        Calls ducto_top_users.
+        """
+        params = needed(p_limit=limit, p_start=start, p_end=end)
+        return [UserSpend.parse(row) for row in self._store.rows("ducto_top_users", **params)]
+
+    def daily_spend(self, start: datetime, end: datetime) -> list[DailySpend]:
+        """What was used on each UTC day that the window touches; days without any are zero.
+
+        Calls ducto_daily_spend.
+        """
+        rows = self._store.rows("ducto_daily_spend", **needed(p_start=start, p_end=end))
+        return [DailySpend.parse(row) for row in rows]
+
+    def aggregate_stats(self, start: datetime, end: datetime) -> UsageStats:
+        """The totals of the usage from `start` to before `end`. Calls ducto_aggregate_stats."""
+        params = needed(p_start=start, p_end=end)
+        return UsageStats.parse(self._store.call("ducto_aggregate_stats", **params))
+
+    def spend_report(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        group_by: Sequence[str] | None = None,
+        bucket: str | None = None,
+    ) -> list[ReportedSpend]:
+        """What was used, by any of user, team, model, operation, and by day, week or month.
+
+        Calls ducto_spend_report.
+        """
+        params = needed(p_start=start, p_end=end) | given(p_group_by=group_by, p_bucket=bucket)
+        return [
+            ReportedSpend.parse(row) for row in self._store.rows("ducto_spend_report", **params)
+        ]
+
+    def list_usage_events(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        user_id: Identifier | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+    ) -> list[UsageEvent]:
+        """The charges of one user or of all, last first by when the usage happened.
+
+        `before` is the last transaction_id already seen. Calls ducto_list_usage_events.
+        """
+        params = needed(p_start=start, p_end=end) | given(
+            p_user_id=user_id, p_limit=limit, p_before=before
+        )
+        rows = self._store.rows("ducto_list_usage_events", **params)
+        return [UsageEvent.parse(row) for row in rows]
+
+    def rollup_usage(self, limit: int | None = None) -> Rollup:
+        """Prepare the ledger for fast reports, which are exact without it too.
+
+        Call it again until `complete`. Calls ducto_rollup_usage.
+        """
+        return Rollup.parse(self._store.call("ducto_rollup_usage", **given(p_limit=limit)))
 
     # Operations --------------------------------------------------------------------------------
 

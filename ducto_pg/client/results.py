@@ -23,23 +23,31 @@ __all__ = [
     "Calculation",
     "CapCheck",
     "Charge",
+    "DailySpend",
     "ExpiredAccount",
     "Explanation",
     "Feature",
     "Grant",
     "Hold",
     "Lot",
+    "ModelSpend",
     "Plan",
     "PricingVersion",
     "Quote",
     "Refund",
+    "ReportedSpend",
     "RepricedModel",
     "Result",
     "Revocation",
+    "Rollup",
+    "Spend",
     "SpendCap",
     "SweepResult",
     "Transaction",
+    "UsageEvent",
+    "UsageStats",
     "UserPlan",
+    "UserSpend",
     "Validation",
     "Violation",
 ]
@@ -147,6 +155,7 @@ class Grant(Result):
     transaction_id: int
     lot_id: int | None = None
     user_id: str
+    type: str | None = None
     amount: Decimal
     balance_after: Decimal
     expires_at: datetime | None = None
@@ -179,6 +188,7 @@ class Balance(Result):
     available: Decimal = ZERO
     debt: Decimal = ZERO
     plan_key: str | None = None
+    status: str = "active"
     lifetime_granted: Decimal = ZERO
     lifetime_spent: Decimal = ZERO
 
@@ -251,6 +261,7 @@ class Calculation(Result):
     """The price of a usage, without an account."""
 
     total: Decimal
+    cost: Decimal = ZERO
     model: str | None = None
     plan_key: str | None = None
     pricing_version: int | None = None
@@ -279,6 +290,7 @@ class Refund(Result):
 
     transaction_id: int
     refunded_transaction_id: int
+    user_id: str | None = None
     amount: Decimal
     allowance_restored: Decimal = ZERO
     balance_after: Decimal
@@ -313,8 +325,10 @@ class UserPlan(Result):
     name: str | None = None
     free_allowance: Decimal | None = None
     allowance_remaining: Decimal | None = None
+    period: str | None = None
     period_start: datetime | None = None
     period_end: datetime | None = None
+    pricing_version: int | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -324,6 +338,9 @@ class Feature(Result):
 
     has_feature: bool
     value: Any = None
+    user_id: str | None = None
+    plan_key: str | None = None
+    feature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +362,7 @@ class CapCheck(Result):
     """Whether the caps leave room for an amount."""
 
     allowed: bool
+    user_id: str | None = None
     caps: tuple[Any, ...] = ()
 
 
@@ -354,8 +372,11 @@ class Explanation(Result):
 
     transaction_id: int
     recomputes: bool | None = None
+    recomputed: Decimal | None = None
     type: str | None = None
     user_id: str | None = None
+    account_id: str | None = None
+    operation: str | None = None
     cost: Decimal | None = None
     amount: Decimal | None = None
     allowance_consumed: Decimal = ZERO
@@ -369,6 +390,11 @@ class Explanation(Result):
     lots: tuple[Any, ...] = ()
     refunds: tuple[Any, ...] = ()
     created_at: datetime | None = None
+    idempotency_key: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    allocations: tuple[Any, ...] = ()
+    reference_id: int | None = None
+    reservation_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +438,90 @@ class RepricedModel(Result):
     new_cost: Decimal = ZERO
     unpriced: int = 0
     first_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend(Result):
+    """What was used: `cost = spent + allowance_consumed`, in credits, less `refunded`."""
+
+    spent: Decimal = ZERO
+    allowance_consumed: Decimal = ZERO
+    refunded: Decimal = ZERO
+    cost: Decimal = ZERO
+    charges: int = 0
+    input_tokens: Decimal = ZERO
+    output_tokens: Decimal = ZERO
+    cache_read_tokens: Decimal = ZERO
+    cache_write_tokens: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSpend(Spend):
+    """What one user used, with the credits of teams too."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpend(Spend):
+    """What was used of one model; None: no model was named."""
+
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailySpend(Spend):
+    """What was used on one UTC day."""
+
+    day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedSpend(Spend):
+    """A row of a report; what was not grouped by is None. `bucket` is its first UTC day."""
+
+    bucket: date | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+    model: str | None = None
+    operation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageStats(Spend):
+    """The totals of a window, of how many users and teams, and how far the rollup is behind."""
+
+    start: datetime
+    end: datetime
+    users: int = 0
+    teams: int = 0
+    rollup: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEvent(Result):
+    """One charge, by when its usage happened (`occurred_at`) and was booked (`created_at`)."""
+
+    transaction_id: int
+    user_id: str | None = None
+    team_id: str | None = None
+    model: str | None = None
+    operation: str | None = None
+    cost: Decimal = ZERO
+    allowance_consumed: Decimal = ZERO
+    amount: Decimal = ZERO
+    metrics: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = None
+    occurred_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollup(Result):
+    """What one step of the rollup added; `complete` says whether anything is left."""
+
+    entries: int = 0
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

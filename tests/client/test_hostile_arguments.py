@@ -93,6 +93,7 @@ GOOD: dict[str, Any] = {
     "cap_type": "daily",
     "charges": [{"user_id": "ann", "amount": 1}],
     "config": {"models": {"m": 1}},
+    "end": datetime(2026, 2, 1),
     "estimate": 1,
     "feature": "f",
     "from_version": 1,

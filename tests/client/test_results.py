@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pytest
+import yaml
 
 from ducto_pg import DatabaseError
-from ducto_pg.client.results import Balance, Charge, Grant, Hold, Plan, Transaction
+from ducto_pg.client.results import (
+    Balance,
+    Calculation,
+    CapCheck,
+    Charge,
+    Explanation,
+    Feature,
+    Grant,
+    Hold,
+    Plan,
+    PricingVersion,
+    Quote,
+    Refund,
+    Result,
+    Revocation,
+    SpendCap,
+    Transaction,
+    UserPlan,
+    Validation,
+)
+
+ROOT = Path(__file__).parents[2]
 
 ROW = {
     "transaction_id": 7,
@@ -56,6 +79,50 @@ def test_what_the_server_adds_stays_reachable() -> None:
 def test_an_answer_without_a_needed_field_says_which() -> None:
     with pytest.raises(DatabaseError, match="no transaction_id"):
         Grant.parse({"user_id": "u", "amount": 5, "balance_after": 5})
+
+
+# Results by the shape the database says it returns; keys that have no field are named.
+SHAPES: dict[type[Result], tuple[str, set[str]]] = {
+    Balance: ("balance", set()),
+    Calculation: ("calculation", {"tools", "search", "cache", "fixed"}),
+    CapCheck: ("cap_check", set()),
+    Charge: ("settlement", set()),
+    Explanation: ("explanation", set()),
+    Feature: ("feature", set()),
+    Grant: ("grant", set()),
+    Hold: ("hold", {"status"}),
+    PricingVersion: ("published_pricing", set()),
+    Quote: ("quote", set()),
+    Refund: ("refund", set()),
+    Revocation: ("revocation", set()),
+    SpendCap: ("cap", set()),
+    UserPlan: ("plan", set()),
+    Validation: ("validation", set()),
+}
+# A denial that is raised elsewhere is a result in a batch.
+DENIED = {"code", "error", "message"}
+
+
+def keys_of(shape: str) -> set[str]:
+    """The keys of a shape of sql/results.yaml, with those of the shapes in it."""
+    members = yaml.safe_load((ROOT / "sql" / "results.yaml").read_text())["shapes"][shape]
+    found: set[str] = set()
+    for key, value in members.items():
+        if key == "...":
+            for inner in value if isinstance(value, list) else [value]:
+                found |= keys_of(inner)
+        else:
+            found.add(key.rstrip("?"))
+    return found
+
+
+@pytest.mark.parametrize("kind", SHAPES, ids=lambda kind: str(kind.__name__))
+def test_a_result_has_what_the_database_returns(kind: type[Result]) -> None:
+    shape, without = SHAPES[kind]
+    names = {item.name for item in fields(kind)} - {"raw"}
+    keys = keys_of(shape)
+    assert names - keys <= (DENIED if kind is Charge else set())
+    assert keys - names == without
 
 
 def test_null_becomes_none_or_empty() -> None:

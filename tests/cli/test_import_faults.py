@@ -61,7 +61,7 @@ def make_line(chance: random.Random) -> Line:
     user, tokens_in, tokens_out = chance.choice(USERS), chance.randint(0, 9), chance.randint(1, 4)
     right = cells(user, "gpt-4", str(tokens_in), str(tokens_out))
     cost = tokens_in * Decimal("0.03") + tokens_out * Decimal("0.06")
-    now = right
+    now: str | bytes = right
     kind = chance.choice(["good"] * 12 + list(FAULTS))
     if kind != "good":
         now = FAULTS[kind](chance, user, str(tokens_in), str(tokens_out))

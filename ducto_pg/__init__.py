@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from ducto_pg.client.answers import Bill as Bill
     from ducto_pg.client.async_manager import *
     from ducto_pg.client.embedded import *
+    from ducto_pg.client.events import *
     from ducto_pg.client.manager import *
     from ducto_pg.client.responses import *
     from ducto_pg.client.results import *
     from ducto_pg.client.store import *
     from ducto_pg.client.supabase import *
     from ducto_pg.client.usage import *
+    from ducto_pg.client.webhooks import verify_signature as verify_signature
     from ducto_pg.errors import *
     from ducto_pg.install.embedded import EmbeddedError as EmbeddedError
     from ducto_pg.install.manifest import MigrationError as MigrationError
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AccountFrozenError": "errors",
     "AsyncCreditManager": "client.async_manager",
+    "AsyncEventListener": "client.events",
     "AsyncPostgresStore": "client.store",
     "AsyncStore": "client.store",
     "AsyncSupabaseStore": "client.supabase",
@@ -49,12 +52,15 @@ _HOMES = {
     "ConcurrencyLimitError": "errors",
     "ConfigError": "errors",
     "CostBreakdown": "pricing.engine",
+    "CreditEvent": "client.events",
+    "CreditEventEmitter": "client.events",
     "CreditManager": "client.manager",
     "DatabaseError": "errors",
     "DuctoError": "errors",
     "EmbeddedStore": "client.embedded",
     "EmbeddedError": "install.embedded",
     "EvaluationError": "errors",
+    "EventListener": "client.events",
     "ExpiredAccount": "client.results",
     "DailySpend": "client.results",
     "ModelSpend": "client.results",
@@ -111,6 +117,7 @@ _HOMES = {
     "UnknownFixedJobError": "errors",
     "UnknownModelError": "errors",
     "usage_from": "client.responses",
+    "verify_signature": "client.webhooks",
     "UserPlan": "client.results",
     "Validation": "client.results",
     "VersionNotFoundError": "errors",

@@ -58,6 +58,7 @@ insert into ducto.api_access (role, routine) values
     ('service', 'public.ducto_create_consumer'),
     ('service', 'public.ducto_poll_events'),
     ('service', 'public.ducto_ack_events'),
+    ('service', 'public.ducto_release_events'),
     ('service', 'public.ducto_fail_event'),
     ('service', 'public.ducto_list_dead_events'),
     ('service', 'public.ducto_retry_dead_events'),

@@ -58,6 +58,7 @@ NOT_OF_THE_MANAGER = (
     "ducto_poll_events",
     "ducto_ack_events",
     "ducto_fail_event",
+    "ducto_release_events",
     "ducto_create_consumer",
     "ducto_list_consumers",
     "ducto_remove_consumer",

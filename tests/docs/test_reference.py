@@ -145,6 +145,7 @@ def results_about_events(ledger: Ledger) -> Iterator[tuple[str, Mapping[str, Any
     }
     yield "ducto_fail_event", ledger.call("fail_event", **of_event, error="no")
     yield "ducto_ack_events", ledger.call("ack_events", **of_event)
+    yield "ducto_release_events", ledger.call("release_events", **of_event)
 
 
 def results_about_others(ledger: Ledger) -> Iterator[tuple[str, Mapping[str, Any]]]:

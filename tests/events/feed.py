@@ -25,13 +25,21 @@ class Consumer:
             cursor.execute(statement.encode(), {"consumer": self.name, "limit": limit, **arguments})
             return cursor.fetchall()
 
-    def ack(self, event: dict[str, Any], *, release: bool = False) -> bool:
+    def ack(self, event: dict[str, Any]) -> bool:
         """ducto_ack_events; whether it still had the lease."""
+        return bool(self._call("ducto_ack_events", event)["acknowledged"])
+
+    def release(self, event: dict[str, Any]) -> bool:
+        """ducto_release_events; whether anything was left."""
+        return bool(self._call("ducto_release_events", event)["released"])
+
+    def _call(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         row = self.connection.execute(
-            "select ducto_ack_events(%s, %s, %s)", [self.name, event["cursor"], release]
+            f"select {function}(%s, %s)".encode(), [self.name, event["cursor"]]
         ).fetchone()
         assert row is not None
-        return bool(row[0]["acknowledged"])
+        answer: dict[str, Any] = row[0]
+        return answer
 
     def take(self, limit: int = 100, **arguments: Any) -> list[dict[str, Any]]:
         """Everything there is, acknowledged."""

@@ -168,7 +168,10 @@ def test_a_lease_that_is_given_back_is_free_at_once(db: Connection) -> None:
     written = [grant(db, "ann") for _ in range(3)]
     consumer = Consumer(db)
     events = consumer.poll()
-    assert consumer.ack(events[0], release=True)
+    assert consumer.ack(events[0])
+    assert consumer.release(events[0])
+    assert not consumer.release(events[0])
+    assert not consumer.ack(events[2])
     assert consumer.ids() == written[1:]
 
 
@@ -359,6 +362,8 @@ def test_a_consumer_restored_on_another_server_misses_nothing(
         ("select ducto_ack_events('there', 'x')", "p_cursor"),
         ("select ducto_ack_events('there', null)", "p_cursor"),
         ("select ducto_ack_events('there', '9999999999999999999-0000000000000000001')", "p_cursor"),
+        ("select ducto_release_events('nobody', 'x')", "p_consumer"),
+        ("select ducto_release_events('there', 'x')", "p_cursor"),
         ("select ducto_fail_event('nobody', 'x', 'error')", "p_consumer"),
         ("select ducto_fail_event('there', 'x', 'error')", "p_cursor"),
         (

@@ -1,7 +1,6 @@
 create or replace function public.ducto_ack_events(
     p_consumer text,
-    p_cursor text,
-    p_release boolean default false
+    p_cursor text
 )
 returns jsonb
 language plpgsql
@@ -20,9 +19,8 @@ begin
     with moved as (
         update ducto.event_cursors c set
             acked_id = greatest(c.acked_id, least(v.event_id, c.handed_id)),
-            batch = case when v.event_id < c.handed_id and p_release is not true
-                then c.batch end,
-            leased_until = case when v.event_id < c.handed_id and p_release is not true
+            batch = case when v.event_id < c.handed_id then c.batch end,
+            leased_until = case when v.event_id < c.handed_id
                 then v_now + make_interval(secs => c.lease_seconds) end
         where c.consumer = p_consumer and c.batch = v.batch
         returning c.lane
@@ -35,16 +33,11 @@ begin
         returning d.event_id
     )
     select count(*) into v_letters from gone;
-    if p_release then
-        update ducto.event_dead_letters d set batch = null, leased_until = null
-        where d.consumer = p_consumer and d.batch = v.batch;
-    end if;
     return jsonb_build_object('acknowledged', v_lanes + v_letters > 0);
 end
 $$;
-comment on function public.ducto_ack_events(text, text, boolean) is
+comment on function public.ducto_ack_events(text, text) is
     'Acknowledges the events of a poll up to and including the one with this cursor, and renews '
-    'the lease of the rest. p_release: gives the rest back at once, for whoever polls next. '
-    'acknowledged is false where all of them are already acknowledged, or where the lease had '
-    'run out and they were handed out again: the rest of the batch is then somebody else''s. '
-    'Errors: DU017. Callers: service, admin. Idempotent.';
+    'the lease of the rest. acknowledged is false where all of them are already acknowledged, or '
+    'where the lease had run out and they were handed out again: the rest of the batch is then '
+    'somebody else''s. Errors: DU017. Callers: service, admin. Idempotent.';

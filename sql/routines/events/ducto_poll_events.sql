@@ -29,7 +29,9 @@ declare
     v ducto.event_cursors;
 begin
     perform ducto.check_poll(p_limit, p_lease_seconds);
-    perform public.ducto_create_consumer(p_consumer);
+    perform public.ducto_create_consumer(
+        p_consumer, case when starts_with(p_consumer, 'tail-') then 'now' else 'start' end
+    );
     v_found := ducto.poll_dead_letters(p_consumer, p_limit, v_batch, p_lease_seconds);
     for v_lane in
         select c.lane from ducto.event_cursors c

@@ -8,7 +8,7 @@ import click
 
 from ducto_pg.cli.arguments import NAME, open_manager
 from ducto_pg.cli.common import Group, dsn_option, json_option
-from ducto_pg.cli.output import fields, print_json, table
+from ducto_pg.cli.output import amount, echo, fields, print_json, table
 
 if TYPE_CHECKING:
     from ducto_pg.client.results import UserPlan
@@ -56,11 +56,18 @@ def get(user: str, dsn: str | None, as_json: bool) -> None:
 @dsn_option
 @json_option
 def set_(user: str, plan: str | None, no_plan: bool, dsn: str | None, as_json: bool) -> None:
-    """Put USER on PLAN."""
+    """Put USER on PLAN.
+
+    What is left of the former plan's allowance can be used until the end of its period.
+    """
     if (plan is None) != no_plan:
         raise click.UsageError("give a PLAN, or --none")
     with open_manager(dsn) as manager:
-        _print(manager.set_user_plan(user, plan), as_json)
+        found = manager.set_user_plan(user, plan)
+    _print(found, as_json)
+    left = found.allowance_remaining
+    if found.plan_key is None and left and not as_json:
+        echo(f"Of the former plan's allowance, {amount(left)} can be used until its period ends.")
 
 
 def _print(found: UserPlan, as_json: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -54,6 +53,8 @@ class RootGroup(LazyGroup):
             failure = INTERRUPTED
         except Exception as error:
             if debug:
+                import traceback
+
                 echo(traceback.format_exc(), err=True, nl=False)
             failure = describe(error)
         if failure is not None:

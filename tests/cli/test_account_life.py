@@ -96,11 +96,19 @@ def test_plans(run: Run, ann: CreditManager) -> None:
     assert run("plans", "feature", "ann", "seats").stdout == "seats  5\n"
     assert run("plans", "feature", "ann", "export").stdout == "export  yes\n"
     assert run("plans", "feature", "ann", "fly").exit_code == 1
-    assert run("plans", "set", "ann", "--none").exit_code == 0
+    assert "former plan" not in run("plans", "set", "ann", "--none").stdout
     assert ann.get_user_plan("ann").plan_key is None
     unknown = run("plans", "set", "ann", "gold")
     assert (unknown.exit_code, "[DU014]" in unknown.stderr) == (1, True)
     assert run("plans", "set", "ann").exit_code == 2
+
+
+def test_leaving_a_plan_says_what_becomes_of_its_allowance(run: Run, ann: CreditManager) -> None:
+    ann.set_user_plan("ann", "pro")
+    ann.deduct_amount("ann", 4)
+    left = run("plans", "set", "ann", "--none").stdout
+    assert left.endswith("Of the former plan's allowance, 6 can be used until its period ends.\n")
+    assert ann.get_balance("ann").allowance_remaining == 6
 
 
 def test_caps(run: Run, ann: CreditManager) -> None:
@@ -115,7 +123,13 @@ def test_caps(run: Run, ann: CreditManager) -> None:
     denied = run("credits", "deduct", "ann", *USAGE)
     assert (denied.exit_code, "[DU001]" in denied.stderr) == (1, True)
     assert run("caps", "remove", "ann", "daily").stdout == "Removed the daily cap of ann.\n"
-    assert run("caps", "remove", "ann", "daily").exit_code == 1
+    for arguments in (
+        ["caps", "remove", "ann", "daily"],
+        ["caps", "remove", "ann", "daily", "--json"],
+    ):
+        gone = run(*arguments)
+        assert (gone.exit_code, gone.stdout) == (1, "")
+        assert "ann has no daily cap" in gone.stderr
     assert run("credits", "deduct", "ann", *USAGE).exit_code == 0
 
 

@@ -1,0 +1,76 @@
+"""How long the command takes to start, and what it loads for that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ducto_pg.cli.common import Group, LazyGroup
+from ducto_pg.cli.main import cli, help_text
+from tests.cli.conftest import PROGRAM
+
+HEAVY = ("psycopg", "pglast", "asyncio", "ducto_pg.client.manager", "ducto_pg.install.migrate")
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The heavy modules that a command has loaded."""
+    code = (
+        "import sys\n"
+        "from ducto_pg.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print(*[m for m in {HEAVY} + ('click', 'yaml') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    return set(done.stderr.split())
+
+
+def quickest(*arguments: str) -> float:
+    """Seconds from start to end; of several runs the best, since others use this machine too."""
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run([*PROGRAM, *arguments], check=True, capture_output=True)
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "pricing.yaml"
+    path.write_text("models: {gpt-4: input_tokens * 0.03}\n")
+    return str(path)
+
+
+def test_help_loads_nothing_and_validating_no_driver(config: str) -> None:
+    assert loaded("--help") == set()
+    assert loaded("--version") == set()
+    assert loaded("pricing", "validate", config) == {"click", "yaml"}
+    assert loaded("credits", "--help") == {"click"}
+    assert loaded("usage", "import", "--help") == {"click"}
+
+
+def test_the_command_starts_within_its_budget(config: str) -> None:
+    assert quickest("--help") < 0.1
+    assert quickest("pricing", "validate", config) < 0.15
+
+
+def test_help_is_the_same_with_and_without_the_library() -> None:
+    plain = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True).stdout
+    other = subprocess.run([*PROGRAM, "--debug", "--help"], capture_output=True, text=True).stdout
+    assert plain == other == help_text()
+
+
+def test_no_summary_is_cut() -> None:
+    assert isinstance(cli, LazyGroup)
+    for name in cli.lazy:
+        group = cli.get_command(None, name)  # type: ignore[arg-type]
+        if not hasattr(group, "commands"):
+            continue
+        assert isinstance(group, Group), name
+        text = subprocess.run([*PROGRAM, name, "--help"], capture_output=True, text=True).stdout
+        assert "..." not in text.partition("Commands:")[2], name

@@ -47,7 +47,8 @@ ELSEWHERE = {
 NOT_RUN = {
     "make demo\n": "it would run the demo, which has tests of its own",
     "make test\n": "it would run this test",
-    "pip install .\n": "it would install into the environment of the tests",
+    "python3 -m venv ": "it would download what the package needs: test_packaging installs it",
+    "export DATABASE_URL=": "the tests have a database of their own",
     "psql ": "it needs psql: test_the_scripts_for_psql_run",
     "create extension if not exists pg_cron": "it needs a server that preloads pg_cron: "
     "test_the_scheduled_commands_run",

@@ -149,7 +149,6 @@ def test_usage_is_summed_per_day_and_model(ledger: Ledger) -> None:
     charge = ledger.use("ann", {"model": "gpt-4", "input_tokens": 100})
     ledger.spend("ann", Decimal("0.25"))
     ledger.refund(charge, amount=1)
-    ledger.at(utc(2026, 3, 10, 0, 2))
     sign_in(ledger, {"sub": "ann"})
     newest, oldest = date(2026, 3, 10), date(2026, 3, 9)
     keys = ["day", "model", "spent", "allowance_consumed", "charges"]
@@ -172,7 +171,6 @@ def test_usage_does_not_depend_on_the_sessions_time_zone(ledger: Ledger) -> None
     ledger.at(utc(2026, 3, 10, 0, 30))
     ledger.grant("ann", 5)
     ledger.spend("ann", 1)
-    ledger.at(utc(2026, 3, 10, 0, 31))
     sign_in(ledger, {"sub": "ann"})
     for zone in ("America/Los_Angeles", "Asia/Tokyo"):
         ledger.value("select set_config('TimeZone', %s, true)", zone)

@@ -19,7 +19,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_user_id text := ducto.signed_in_user();
-    v_end timestamptz := coalesce(p_end, ducto.now());
+    -- The end is exclusive, and what happens now counts.
+    v_end timestamptz := coalesce(p_end, ducto.now() + interval '1 microsecond');
     -- By default thirty days of UTC, today included.
     v_start timestamptz := coalesce(
         p_start,

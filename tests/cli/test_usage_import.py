@@ -208,7 +208,7 @@ def test_what_is_missing_is_one_sentence(run: Run, dsn: str, tmp_path: Path) -> 
 def test_an_import_cut_short_by_a_crash_is_finished_by_running_again(
     make_db: MakeDb, tmp_path: Path
 ) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     prepare(dsn)
     rows = 4_000
     file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * rows)
@@ -232,7 +232,7 @@ def test_an_import_cut_short_by_a_crash_is_finished_by_running_again(
 def test_a_lost_connection_says_how_far_it_came_and_how_to_go_on(
     make_db: MakeDb, tmp_path: Path
 ) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     prepare(dsn)
     file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 4_000)
     command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4",

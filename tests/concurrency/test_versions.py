@@ -59,7 +59,7 @@ def latest(db: Connection) -> None:
 @pytest.fixture
 def empty(make_db: MakeDb) -> Iterator[list[Connection]]:
     """Three sessions on a database in which nothing has been published."""
-    dsn = make_db("plpython")
+    dsn = make_db()
     with ExitStack() as stack:
         yield [stack.enter_context(open_connection(dsn)) for _ in range(3)]
 

@@ -15,7 +15,7 @@ from ducto_pg.install.manifest import sql_root
 from ducto_pg.install.migrate import migrate
 from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
-from tests.support.server import Server
+from tests.support.server import PLPGSQL_CHECK, Server
 from tests.support.supabase import supabase_roles
 
 ROUTINES: LiteralString = """
@@ -42,7 +42,8 @@ def expect_none(connection: Connection, query: LiteralString, *parameters: objec
         pytest.fail("\n".join(sorted(str(row) for row in rows)), pytrace=False)
 
 
-def test_plpgsql_check_finds_nothing(cluster: Server, both: Connection) -> None:
+@pytest.mark.needs(PLPGSQL_CHECK)
+def test_plpgsql_check_finds_nothing(both: Connection) -> None:
     both.execute("create extension plpgsql_check")
     expect_none(
         both,

@@ -23,7 +23,7 @@ from ducto_pg.install.script import Evaluator
 from tests.conftest import Connect
 from tests.support.catalog import is_installed, snapshot
 from tests.support.databases import Connection, Databases, open_connection
-from tests.support.server import Server
+from tests.support.server import PLPYTHON, Server
 from tests.support.waiting import until_blocked
 
 OWNER = "ducto_test_owner"
@@ -55,12 +55,18 @@ def test_the_server_is_the_one_the_run_claims(cluster: Server, db: Connection) -
     assert cluster.version in cluster.rung
 
 
-def test_an_empty_database_is_installed_within_two_seconds(empty: Connection) -> None:
+def test_an_empty_database_is_installed_within_two_seconds(
+    empty: Connection, cluster: Server
+) -> None:
     started = time.monotonic()
     report = migrate(empty)
     seconds = time.monotonic() - started
     assert report.applied == tuple(f"{m.version:04}_{m.name}" for m in load_manifest().migrations)
-    assert (report.version, report.evaluator, report.dry_run) == (__version__, "plpython", False)
+    assert (report.version, report.evaluator, report.dry_run) == (
+        __version__,
+        cluster.evaluator,
+        False,
+    )
     assert seconds < 2, f"took {seconds:.2f} s"
 
 
@@ -179,10 +185,10 @@ def test_a_database_of_a_newer_release_is_refused(db: Connection) -> None:
     assert status(db).unknown == ("9999_later",)
 
 
-def test_a_dry_run_shows_the_plan_and_changes_nothing(empty: Connection) -> None:
+def test_a_dry_run_shows_the_plan_and_changes_nothing(empty: Connection, cluster: Server) -> None:
     report = migrate(empty, dry_run=True)
     assert report.applied == tuple(f"{m.version:04}_{m.name}" for m in load_manifest().migrations)
-    assert (report.evaluator, report.dry_run) == ("plpython", True)
+    assert (report.evaluator, report.dry_run) == (cluster.evaluator, True)
     assert not is_installed(empty)
 
 
@@ -253,6 +259,7 @@ def test_asking_for_pl_python_where_it_cannot_be_had_is_refused(owned: str) -> N
         assert not is_installed(connection)
 
 
+@pytest.mark.needs(PLPYTHON)
 def test_a_chosen_evaluator_is_kept_until_another_is_chosen(
     empty: Connection, db: Connection, db_portable: Connection
 ) -> None:
@@ -309,14 +316,14 @@ def test_what_a_users_object_depends_on_is_not_dropped(db: Connection) -> None:
     assert snapshot(db) == before
 
 
-def test_status_tells_what_is_there_and_what_is_pending(empty: Connection) -> None:
+def test_status_tells_what_is_there_and_what_is_pending(empty: Connection, cluster: Server) -> None:
     before = status(empty)
     assert (before.version, before.evaluator, before.applied) == (None, None, ())
-    assert before.next_evaluator == "plpython"
+    assert before.next_evaluator == cluster.evaluator
     assert not before.up_to_date
     migrate(empty)
     after = status(empty)
-    assert (after.version, after.evaluator) == (__version__, "plpython")
+    assert (after.version, after.evaluator) == (__version__, cluster.evaluator)
     assert (after.applied, after.pending) == (before.pending, ())
     assert after.up_to_date
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def no_dsn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which no server was named."""
-    monkeypatch.delenv("DUCTO_TEST_DSN", raising=False)
+    for name in ("DUCTO_TEST_DSN", "DUCTO_TEST_SERVER", "DUCTO_TEST_RELEASE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def test_an_embedded_server_runs_and_leaves_nothing() -> None:
@@ -126,20 +128,80 @@ def test_a_named_server_that_does_not_answer_is_no_reason_to_take_another(
         find_rung()
 
 
-def test_a_named_server_without_pl_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_server_without_pl_python_is_tested_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with embedded_server() as embedded:
         monkeypatch.setenv("DUCTO_TEST_DSN", embedded.dsn())
-        with pytest.raises(NoServer, match="on a server that has plpython3u"):
+        assert find_rung().extensions == frozenset()
+        with psycopg.connect(embedded.dsn(), autocommit=True) as connection:
+            connection.execute("create role nobody_special login")
+        monkeypatch.setenv("DUCTO_TEST_DSN", embedded.dsn(user="nobody_special"))
+        with pytest.raises(NoServer, match="must be a superuser's"):
             find_rung()
 
 
-def test_without_any_server_one_sentence_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(ladder, "local_programs", lambda: None)
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine with nothing but Python."""
+    monkeypatch.setattr(ladder, "local_programs", lambda release=None: None)
     monkeypatch.setattr(ladder, "_docker_answers", lambda: False)
+    return monkeypatch
+
+
+def test_with_nothing_but_python_the_wheel_is_the_server(bare: pytest.MonkeyPatch) -> None:
+    rung = find_rung()
+    assert rung.extensions == frozenset()
+    assert rung.description.endswith(", without PL/Python")
+    assert rung.description.startswith(f"throwaway cluster from {embedded_binaries()}")
+
+
+@pytest.mark.parametrize("release", [16, 18])
+def test_a_release_can_be_asked_for(release: int, bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("DUCTO_TEST_SERVER", "wheel")
+    bare.setenv("DUCTO_TEST_RELEASE", str(release))
+    with closing(_generator(find_rung().run())) as running:
+        found = next(running)
+        assert (found.version.split(".")[0], found.evaluator) == (str(release), "portable")
+        with psycopg.connect(found.dsn) as connection:
+            row = connection.execute("select current_setting('server_version')").fetchone()
+            assert row == (found.version,)
+
+
+def test_the_rung_asked_for_is_the_only_one(bare: pytest.MonkeyPatch) -> None:
+    for name in ("local", "docker"):
+        bare.setenv("DUCTO_TEST_SERVER", name)
+        with pytest.raises(NoServer, match=f"^DUCTO_TEST_SERVER={name}, but there is none here$"):
+            find_rung()
+    bare.setenv("DUCTO_TEST_SERVER", "wheel")
+    bare.setenv("DUCTO_TEST_RELEASE", "19")
+    with pytest.raises(NoServer, match=r"but there is none here with PostgreSQL 19$"):
+        find_rung()
+    bare.setenv("DUCTO_TEST_RELEASE", "14")
+    with pytest.raises(NoServer, match="use 15 or a later release"):
+        find_rung()
+    bare.delenv("DUCTO_TEST_RELEASE")
+    bare.setenv("DUCTO_TEST_SERVER", "cloud")
+    with pytest.raises(NoServer, match="use local, docker or wheel"):
+        find_rung()
+
+
+def test_without_any_server_one_sentence_says_what_to_install(bare: pytest.MonkeyPatch) -> None:
+    bare.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(NoServer, match="install the packages postgresql and"):
         find_rung()
+
+
+def test_nothing_is_installed_for_a_rung_that_needs_no_packages(
+    bare: pytest.MonkeyPatch,
+) -> None:
+    def run(*arguments: object, **options: object) -> None:
+        raise AssertionError(f"{arguments} was run")
+
+    bare.setattr(subprocess, "run", run)
+    for name in ("docker", "wheel"):
+        bare.setenv("DUCTO_TEST_SERVER", name)
+        ladder.install_packages()
 
 
 class FakeImage:
@@ -200,12 +262,11 @@ class FakeContainer(FakeImage):
         FakeContainer.stopped = True
 
 
-def test_docker_is_the_last_rung(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ladder, "local_programs", lambda: None)
-    monkeypatch.setattr(ladder, "_docker_answers", lambda: True)
-    monkeypatch.setattr(ladder, "_wait_for", lambda dsn: "16.9")
-    monkeypatch.setattr("testcontainers.core.image.DockerImage", FakeImage)
-    monkeypatch.setattr("testcontainers.core.container.DockerContainer", FakeContainer)
+def test_docker_is_used_where_nothing_local_is(bare: pytest.MonkeyPatch) -> None:
+    bare.setattr(ladder, "_docker_answers", lambda: True)
+    bare.setattr(ladder, "_wait_for", lambda dsn: "16.9")
+    bare.setattr("testcontainers.core.image.DockerImage", FakeImage)
+    bare.setattr("testcontainers.core.container.DockerContainer", FakeContainer)
     rung = find_rung()
     assert rung.description == "Docker through testcontainers, PostgreSQL 16"
     with closing(_generator(rung.run())) as running:
@@ -213,7 +274,21 @@ def test_docker_is_the_last_rung(monkeypatch: pytest.MonkeyPatch) -> None:
         parameters = psycopg.conninfo.conninfo_to_dict(found.dsn)
         assert (parameters["host"], parameters["port"]) == ("127.0.0.1", "5433")
         assert (found.version, FakeContainer.stopped) == ("16.9", False)
+        # What runs is known to the minor release only now.
+        assert found.rung == "Docker through testcontainers, PostgreSQL 16.9"
     assert FakeContainer.stopped
+
+
+def test_an_image_with_another_release_is_not_taken_for_it(bare: pytest.MonkeyPatch) -> None:
+    bare.setattr(ladder, "_docker_answers", lambda: True)
+    bare.setattr(ladder, "_wait_for", lambda dsn: "17.11")
+    bare.setattr("testcontainers.core.image.DockerImage", FakeImage)
+    bare.setattr("testcontainers.core.container.DockerContainer", FakeContainer)
+    with (
+        pytest.raises(NoServer, match=r"holds PostgreSQL 17\.11, not 16"),
+        closing(_generator(find_rung().run())) as running,
+    ):
+        next(running)
 
 
 def _generator(servers: Iterator[ladder.Server]) -> Any:
@@ -221,13 +296,18 @@ def _generator(servers: Iterator[ladder.Server]) -> Any:
     return servers
 
 
-def test_make_db_prints_a_dsn_and_cleans_up() -> None:
-    command = [sys.executable, "-m", "tests.support.playground"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def test_make_db_prints_a_dsn_a_shell_can_take_and_cleans_up() -> None:
+    # In the background, as `make db &`: such a process starts with SIGINT ignored.
+    command = f"trap '' INT; exec {sys.executable} -m tests.support.playground"
+    with subprocess.Popen(
+        ["sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         dsn = process.stdout.readline().strip()
+        echoed = subprocess.run(["sh", "-c", f"echo {dsn}"], capture_output=True, text=True)
+        assert echoed.stdout.strip() == dsn
         with psycopg.connect(dsn) as connection:
             assert connection.execute("select ducto_version() ->> 'version'").fetchone()
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     assert not _answers(dsn)

@@ -46,9 +46,9 @@ class Databases:
         assert row is not None
         self._strategy = sql.SQL("wal_log" if row[0] else "file_copy")
 
-    def create(self, evaluator: Evaluator = "plpython") -> str:
-        """The DSN of a fresh migrated database."""
-        return self._create(self._template(evaluator))
+    def create(self, evaluator: Evaluator | None = None) -> str:
+        """The DSN of a fresh migrated database, with the evaluator the server is best at."""
+        return self._create(self._template(evaluator or self.server.evaluator))
 
     def create_empty(self) -> str:
         """The DSN of a fresh database with nothing in it."""

@@ -1,7 +1,7 @@
 """A migrated database on a throwaway server, to try things in: `make db` and `make psql`.
 
 It runs on the server programs the tests would use; where there are none with PL/Python, on the
-embedded PostgreSQL, with the portable evaluator.
+embedded PostgreSQL, with the portable evaluator. What it prints can be given to a shell as it is.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from types import FrameType
 
-from ducto_pg.install.embedded import Cluster, EmbeddedError, embedded_binaries
+from ducto_pg.install.embedded import PORT, Cluster, EmbeddedError, embedded_binaries
 from ducto_pg.install.migrate import migrate
 from tests.support.server import local_programs
 
@@ -20,10 +20,12 @@ DATABASE = "ducto"
 
 def main() -> int:
     """Run until Ctrl-C, or until psql is left; the server is gone afterwards."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A shell starts what runs in the background with SIGINT ignored, so it is not left to Python.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         bin_dir = local_programs() or embedded_binaries()
-        with Cluster(bin_dir) as cluster, suppress(KeyboardInterrupt):
+        with Cluster(bin_dir) as cluster:
             _serve(cluster, psql="--psql" in sys.argv[1:])
     except EmbeddedError as error:
         print(error, file=sys.stderr)
@@ -31,12 +33,22 @@ def main() -> int:
     return 0
 
 
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _dsn(cluster: Cluster) -> str:
+    """Without a character that means anything to a shell: a URI's `?` and `&` do."""
+    socket = str(cluster.directory).replace("/", "%2F")
+    return f"postgresql://postgres@{socket}:{PORT}/{DATABASE}"
+
+
 def _serve(cluster: Cluster, *, psql: bool) -> None:
     import psycopg
 
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute(f"create database {DATABASE}".encode())
-    dsn = cluster.dsn(DATABASE)
+    dsn = _dsn(cluster)
     report = migrate(dsn)
     if psql:
         # Ctrl-C belongs to psql, which cancels a query with it.

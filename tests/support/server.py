@@ -1,11 +1,14 @@
 """The server the tests run on, found by a ladder: the first rung that holds is used.
 
 1. `DUCTO_TEST_DSN`: a server of yours, as a superuser; databases are created and dropped in it.
-2. Local server programs with PL/Python: a throwaway cluster, also for root.
-3. Docker, through testcontainers: an image built from `Dockerfile` beside this file.
+2. `local`: server programs of this machine with PL/Python: a throwaway cluster, also for root.
+3. `docker`: an image built from `Dockerfile` beside this file, through testcontainers.
+4. `wheel`: the PostgreSQL that the extra `embedded` ships. It has no PL/Python, so what needs it is
+   left out; everything else runs on a machine with nothing but Python.
 
+`DUCTO_TEST_SERVER=local|docker|wheel` asks for one of them, `DUCTO_TEST_RELEASE=16` for a release.
 Run as a program it prints which rung it is, and with `--install` first installs the packages that
-rung 2 lacks, on Debian and Ubuntu, where it may.
+rung 2 lacks, on Debian and Ubuntu, where it may and no other rung was asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo
 
-from ducto_pg.install.embedded import Cluster, EmbeddedError, server_version
+from ducto_pg.install.embedded import Cluster, EmbeddedError, embedded_binaries, server_version
+from ducto_pg.install.script import Evaluator
 
 MINIMUM_RELEASE = 15
 PACKAGES = ("postgresql-{release}", "postgresql-plpython3-{release}")
@@ -36,9 +40,14 @@ BIN_DIRECTORIES = (
 )
 CONTAINER_RELEASE = 16
 CONTAINER_SECONDS = 120
+# What some tests need and not every server has.
+PLPYTHON = "plpython3u"
+PLPGSQL_CHECK = "plpgsql_check"
+EXTENSIONS = (PLPYTHON, PLPGSQL_CHECK)
 NOTHING = (
-    "no PostgreSQL with PL/Python to test on: install the packages postgresql and "
-    "postgresql-plpython3 (PostgreSQL 15 or newer), or start Docker, or set DUCTO_TEST_DSN"
+    "no PostgreSQL to test on: install the packages postgresql and postgresql-plpython3 "
+    "(PostgreSQL 15 or newer), or start Docker, or pip install 'ducto-pg[embedded]', or set "
+    "DUCTO_TEST_DSN"
 )
 
 
@@ -54,6 +63,12 @@ class Server:
     rung: str
     version: str
     cluster: Cluster | None = None
+    extensions: frozenset[str] = frozenset()
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What a first installation by a superuser takes here."""
+        return "plpython" if PLPYTHON in self.extensions else "portable"
 
     def database(self, name: str) -> str:
         """The DSN of another database of this server."""
@@ -66,6 +81,7 @@ class Rung:
 
     description: str
     run: Callable[[], Iterator[Server]]
+    extensions: frozenset[str] = frozenset()
 
 
 def find_rung() -> Rung:
@@ -73,33 +89,64 @@ def find_rung() -> Rung:
     dsn = os.environ.get("DUCTO_TEST_DSN")
     if dsn:
         return _given(dsn)
-    bin_dir = local_programs()
-    if bin_dir is not None:
-        return _local(bin_dir)
-    if _docker_answers():
-        return _docker()
+    release = wanted_release()
+    ways = {"local": _local, "docker": _docker, "wheel": _wheel}
+    wanted = wanted_rung()
+    if wanted is not None:
+        rung = ways[wanted](release)
+        if rung is None:
+            which = f" with PostgreSQL {release}" if release else ""
+            raise NoServer(f"DUCTO_TEST_SERVER={wanted}, but there is none here{which}")
+        return rung
+    for way in ways.values():
+        rung = way(release)
+        if rung is not None:
+            return rung
     raise NoServer(NOTHING)
+
+
+def wanted_rung() -> str | None:
+    """The rung that DUCTO_TEST_SERVER asks for."""
+    wanted = os.environ.get("DUCTO_TEST_SERVER") or None
+    if wanted not in (None, "local", "docker", "wheel"):
+        raise NoServer(f"DUCTO_TEST_SERVER={wanted}: use local, docker or wheel")
+    return wanted
+
+
+def wanted_release() -> int | None:
+    """The release of PostgreSQL that DUCTO_TEST_RELEASE asks for."""
+    wanted = os.environ.get("DUCTO_TEST_RELEASE") or None
+    if wanted is None:
+        return None
+    if not wanted.isdigit() or int(wanted) < MINIMUM_RELEASE:
+        raise NoServer(f"DUCTO_TEST_RELEASE={wanted}: use {MINIMUM_RELEASE} or a later release")
+    return int(wanted)
 
 
 def _given(dsn: str) -> Rung:
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
             version = _version(connection)
-            usable = _one(
-                connection,
-                "select exists (select from pg_available_extensions where name = 'plpython3u')"
-                " and (select rolsuper from pg_roles where rolname = current_user)",
+            superuser = _one(
+                connection, "select rolsuper from pg_roles where rolname = current_user"
+            )
+            extensions = frozenset(
+                str(name)
+                for (name,) in connection.execute(
+                    "select name from pg_available_extensions where name = any (%s)",
+                    [list(EXTENSIONS)],
+                )
             )
     except psycopg.Error as error:
         raise NoServer(f"DUCTO_TEST_DSN does not answer: {str(error).strip()}") from error
-    if not usable:
-        raise NoServer("DUCTO_TEST_DSN must be a superuser's, on a server that has plpython3u")
+    if not superuser:
+        raise NoServer("DUCTO_TEST_DSN must be a superuser's")
     description = f"DUCTO_TEST_DSN, PostgreSQL {version}"
 
     def run() -> Iterator[Server]:
-        yield Server(dsn, description, version)
+        yield Server(dsn, description, version, None, extensions)
 
-    return Rung(description, run)
+    return Rung(description, run, extensions)
 
 
 def _version(connection: psycopg.Connection[tuple[object, ...]]) -> str:
@@ -113,42 +160,56 @@ def _one(connection: psycopg.Connection[tuple[object, ...]], query: str) -> obje
     return row[0]
 
 
-def local_programs() -> Path | None:
-    """The newest local server programs that come with PL/Python."""
+def local_programs(release: int | None = None) -> Path | None:
+    """The newest local server programs that come with PL/Python, or those of a release."""
     candidates: list[tuple[int, Path]] = []
     on_path = shutil.which("pg_config")
     folders = [Path(on_path).resolve().parent] if on_path else []
     folders += [folder for pattern in BIN_DIRECTORIES for folder in Path("/").glob(pattern[1:])]
     for folder in folders:
-        if not (folder / "initdb").exists() or not _has_extension(folder, "plpython3u"):
+        if not (folder / "initdb").exists() or PLPYTHON not in _extensions(folder):
             continue
         try:
-            release = server_version(folder)[0]
+            found = server_version(folder)[0]
         except EmbeddedError:
             continue
-        if release >= MINIMUM_RELEASE:
-            candidates.append((release, folder))
+        if found >= MINIMUM_RELEASE and release in (None, found):
+            candidates.append((found, folder))
     return max(candidates)[1] if candidates else None
 
 
-def _has_extension(bin_dir: Path, name: str) -> bool:
+def _extensions(bin_dir: Path) -> frozenset[str]:
     done = subprocess.run(
         [str(bin_dir / "pg_config"), "--sharedir"], capture_output=True, text=True
     )
     if done.returncode != 0:
-        return False
-    return (Path(done.stdout.strip()) / "extension" / f"{name}.control").exists()
+        return frozenset()
+    folder = Path(done.stdout.strip()) / "extension"
+    return frozenset(name for name in EXTENSIONS if (folder / f"{name}.control").exists())
 
 
-def _local(bin_dir: Path) -> Rung:
+def _local(release: int | None) -> Rung | None:
+    bin_dir = local_programs(release)
+    return None if bin_dir is None else _throwaway(bin_dir, _extensions(bin_dir))
+
+
+def _wheel(release: int | None) -> Rung | None:
+    try:
+        return _throwaway(embedded_binaries(release), frozenset())
+    except EmbeddedError:
+        return None
+
+
+def _throwaway(bin_dir: Path, extensions: frozenset[str]) -> Rung:
     version = server_version(bin_dir)[1]
-    description = f"throwaway cluster from {bin_dir}, PostgreSQL {version}"
+    without = "" if PLPYTHON in extensions else ", without PL/Python"
+    description = f"throwaway cluster from {bin_dir}, PostgreSQL {version}{without}"
 
     def run() -> Iterator[Server]:
         with Cluster(bin_dir) as cluster:
-            yield Server(cluster.dsn(), description, version, cluster)
+            yield Server(cluster.dsn(), description, version, cluster, extensions)
 
-    return Rung(description, run)
+    return Rung(description, run, extensions)
 
 
 def _docker_answers() -> bool:
@@ -162,18 +223,21 @@ def _docker_answers() -> bool:
     return done.returncode == 0
 
 
-def _docker() -> Rung:
-    description = f"Docker through testcontainers, PostgreSQL {CONTAINER_RELEASE}"
+def _docker(release: int | None) -> Rung | None:
+    if not _docker_answers():
+        return None
+    wanted = str(release or CONTAINER_RELEASE)
+    description = f"Docker through testcontainers, PostgreSQL {wanted}"
+    extensions = frozenset(EXTENSIONS)
 
     def run() -> Iterator[Server]:
         from testcontainers.core.container import DockerContainer
         from testcontainers.core.image import DockerImage
 
         folder = Path(__file__).parent
-        release = str(CONTAINER_RELEASE)
-        tag = f"ducto-test-postgres:{release}"
+        tag = f"ducto-test-postgres:{wanted}"
         with DockerImage(
-            path=str(folder), tag=tag, clean_up=False, buildargs={"RELEASE": release}
+            path=str(folder), tag=tag, clean_up=False, buildargs={"RELEASE": wanted}
         ) as image:
             container = DockerContainer(str(image))
             container.with_env("POSTGRES_PASSWORD", "ducto").with_exposed_ports(5432)
@@ -186,9 +250,14 @@ def _docker() -> Rung:
                     password="ducto",
                     dbname="postgres",
                 )
-                yield Server(dsn, description, _wait_for(dsn))
+                version = _wait_for(dsn)
+                if version.split(".")[0] != wanted:
+                    raise NoServer(f"the image {tag} holds PostgreSQL {version}, not {wanted}")
+                # Only now is known which one it is, to the minor release.
+                running = f"Docker through testcontainers, PostgreSQL {version}"
+                yield Server(dsn, running, version, None, extensions)
 
-    return Rung(description, run)
+    return Rung(description, run, extensions)
 
 
 def _wait_for(dsn: str) -> str:
@@ -206,24 +275,30 @@ def _wait_for(dsn: str) -> str:
 
 
 def install_packages() -> None:
-    """Install the server packages that are missing, where this machine and its user allow it."""
-    if os.environ.get("DUCTO_TEST_DSN"):
+    """Install the server packages that are missing, where this machine and its user allow it.
+
+    Where it fails, the ladder's next rungs are left.
+    """
+    if os.environ.get("DUCTO_TEST_DSN") or wanted_rung() not in (None, "local"):
         return
     apt, prefix = shutil.which("apt-get"), _elevation()
     bin_dir = local_programs()
-    if bin_dir is not None and _has_extension(bin_dir, "plpgsql_check"):
+    if bin_dir is not None and PLPGSQL_CHECK in _extensions(bin_dir):
         return
     if apt is None or prefix is None:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run([*prefix, apt, "update", "-qq"], check=True, env=environment)
-    release = server_version(bin_dir)[0] if bin_dir else _distribution_release()
-    packages = [name.format(release=release) for name in (*PACKAGES, LINTER)]
-    if bin_dir is not None:
-        packages = packages[-1:]
-    print(f"installing {', '.join(packages)}", flush=True)
-    command = [*prefix, apt, "install", "-y", "-qq", "--no-install-recommends", *packages]
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        subprocess.run([*prefix, apt, "update", "-qq"], check=True, env=environment)
+        release = server_version(bin_dir)[0] if bin_dir else _distribution_release()
+        packages = [name.format(release=release) for name in (*PACKAGES, LINTER)]
+        if bin_dir is not None:
+            packages = packages[-1:]
+        print(f"installing {', '.join(packages)}", flush=True)
+        command = [*prefix, apt, "install", "-y", "-qq", "--no-install-recommends", *packages]
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    except subprocess.CalledProcessError as error:
+        print(f"apt-get failed ({error.returncode}); looking for another server", file=sys.stderr)
 
 
 def _elevation() -> list[str] | None:
@@ -260,9 +335,6 @@ def main() -> int:
         print(find_rung().description)
     except (NoServer, EmbeddedError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"apt-get failed ({error.returncode}); {NOTHING}", file=sys.stderr)
         return 1
     return 0
 

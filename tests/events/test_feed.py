@@ -9,12 +9,12 @@ from subprocess import PIPE, run
 import psycopg
 import pytest
 
-from ducto_pg.install.embedded import Cluster, embedded_binaries
+from ducto_pg.install.embedded import Cluster
 from ducto_pg.install.migrate import migrate
 from tests.conftest import Connect
 from tests.events.feed import Consumer, expire_leases
 from tests.support.databases import Connection, open_connection
-from tests.support.server import local_programs
+from tests.support.server import server_programs
 
 
 def grant(connection: Connection, user: str, amount: int = 1) -> int:
@@ -291,7 +291,7 @@ def test_a_prepared_transaction_is_found_when_it_is_committed() -> None:
 
 def programs() -> Path:
     """Where server programs are that the test may start."""
-    return local_programs() or embedded_binaries()
+    return server_programs()
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ducto_pg.install.embedded import Cluster, embedded_binaries
+from ducto_pg.install.embedded import Cluster
 from ducto_pg.install.migrate import migrate
 from tests.storm.driver import LONG, PROCESSES, SECONDS, Storm, expect_everything_kept, watch
 from tests.support.databases import Connection, open_connection
-from tests.support.server import local_programs
+from tests.support.server import server_programs
 
 pytestmark = pytest.mark.storm
 
@@ -46,7 +46,7 @@ def test_a_storm_loses_nothing(
 @pytest.fixture
 def durable() -> Iterator[Cluster]:
     """A server of our own that flushes what it commits, as one in production does."""
-    with Cluster(local_programs() or embedded_binaries(), durable=True) as cluster:
+    with Cluster(server_programs(), durable=True) as cluster:
         yield cluster
 
 

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from types import FrameType
 
-from ducto_pg.install.embedded import PORT, Cluster, EmbeddedError, embedded_binaries
+from ducto_pg.install.embedded import PORT, Cluster, EmbeddedError
 from ducto_pg.install.migrate import migrate
-from tests.support.server import local_programs
+from tests.support.server import server_programs
 
 DATABASE = "ducto"
 
@@ -24,7 +24,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        bin_dir = local_programs() or embedded_binaries()
+        bin_dir = server_programs()
         with Cluster(bin_dir) as cluster:
             _serve(cluster, psql="--psql" in sys.argv[1:])
     except EmbeddedError as error:

@@ -178,6 +178,19 @@ def local_programs(release: int | None = None) -> Path | None:
     return max(candidates)[1] if candidates else None
 
 
+def server_programs() -> Path:
+    """The programs for further servers of a run: of the rung and release asked for, if possible."""
+    release = wanted_release()
+    local = None if wanted_rung() == "wheel" else local_programs(release)
+    if local is not None:
+        return local
+    try:
+        return embedded_binaries(release)
+    except EmbeddedError:
+        # A container may have a release that the wheel does not come with.
+        return embedded_binaries()
+
+
 def _extensions(bin_dir: Path) -> frozenset[str]:
     done = subprocess.run(
         [str(bin_dir / "pg_config"), "--sharedir"], capture_output=True, text=True

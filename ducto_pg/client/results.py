@@ -372,7 +372,7 @@ class Explanation(Result):
 
     transaction_id: int
     recomputes: bool | None = None
-    recomputed: Decimal | None = None
+    recomputed: Any = None
     type: str | None = None
     user_id: str | None = None
     account_id: str | None = None

@@ -1,30 +1,36 @@
 """Validates a whole pricing config and compiles its expressions.
 
-Guarantees: all errors are found at once, each with its path; an unknown key is an error that names
-the nearest known one; every expression is proved to have a value for usages from nothing at all to
-10^9 of everything before the config can be published. What a config contains is bounded, so the
-time it takes is too: PL/Python cannot be interrupted.
+Guarantees: all errors are found at once, each with its path, the first hundred of them listed; an
+unknown key is an error that names the nearest known one; every expression is proved to have a value
+for usages from nothing at all to 10^9 of everything before the config can be published. What a
+config contains is bounded, so the time it takes is too: PL/Python cannot be interrupted, but where
+`CheckedConfig.pause` is called.
+
+The same is written in PL/pgSQL (sql/evaluators/portable/compile_portable.sql), equal refusal for
+refusal: what is changed here is changed there, and the tests compare them.
 """
 
 from __future__ import annotations
 
 import json
-import keyword
 import re
 from decimal import Decimal
 
 from ducto_pg.plpython.language import FUNCTIONS, LENGTH_LIMIT, ExpressionError, compile_expression
 from ducto_pg.plpython.machine import EvaluationFailure, Program
 from ducto_pg.plpython.names import (
+    KEYWORDS,
     MAGNITUDE_LIMIT,
     METRIC_FRACTION_DIGITS,
     NAME_LENGTH_LIMIT,
     SECTIONS,
     STANDARD_METRICS,
     TEXT_METRICS,
+    did_you_mean,
     nearest,
+    shorten,
 )
-from ducto_pg.plpython.runtime import number_text
+from ducto_pg.plpython.runtime import number_text, round_price
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ EXPRESSION_COUNT_LIMIT = 20_000
 PLAN_COUNT_LIMIT = 1_000
 EXTRA_METRIC_LIMIT = 200
 THRESHOLD_COUNT_LIMIT = 32
-ERROR_COUNT_LIMIT = 1_000
+LISTED_LIMIT = 100
 FEATURE_DEPTH_LIMIT = 16
 MONEY_FRACTION_DIGITS = 12
 CONCURRENT_LIMIT = 2_147_483_647
@@ -65,6 +71,7 @@ TYPICAL_USAGE = {
     "requests": 1,
 }
 TYPICAL_EXTRA = 10
+SHOWN_METRICS = 8
 HUGE_USAGE = 10**9
 
 _METRIC_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -80,15 +87,11 @@ def compile_config(config: Any) -> dict[str, Any]:
     expression to its program.
     """
     checked = CheckedConfig(config)
-    code = None
-    if checked.errors:
-        codes = {error["code"] for error in checked.errors}
-        code = "DU005" if codes == {"DU005"} else "DU006"
     return {
         "errors": checked.errors,
         "warnings": checked.warnings,
-        "code": code,
-        "programs": {} if code else checked.programs,
+        "code": checked.code,
+        "programs": {} if checked.code else checked.programs,
     }
 
 
@@ -118,32 +121,57 @@ class CheckedConfig:
         self.scale = 12
         self.rounding = "half_up"
         self.plan_keys: list[str] = []
+        self._plan_keys: set[str] = set()
         self._default_plan: str | None = None
-        self._omitted = 0
+        # DU005 while only expressions are wrong, DU006 once anything else is.
+        self.code: str | None = None
+        self._errors_found = self._warnings_found = self._names_seen = 0
         # What became of each expression text: its price for typical usage, or what is wrong.
-        self._outcomes: dict[str, Decimal | dict[str, Any]] = {}
+        self._outcomes: dict[str, Decimal | dict[str, Any] | ExpressionError] = {}
         if isinstance(config, dict):
             self._check(config)
         else:
             self.error("", "a pricing config must be an object with the key 'models'")
-        if self._omitted:
+        if self._errors_found > LISTED_LIMIT:
             self.errors.append(
                 {
                     "path": "",
-                    "message": f"{self._omitted} further errors are not listed",
-                    "code": self.errors[-1]["code"],
+                    "message": f"{self._errors_found - LISTED_LIMIT} further errors are not listed",
+                    "code": self.code,
                 }
             )
+        if self._warnings_found > LISTED_LIMIT:
+            further = self._warnings_found - LISTED_LIMIT
+            message = f"{further} further warnings are not listed"
+            self.warnings.append({"path": "", "code": "more_warnings", "message": message})
 
-    def error(self, path: str, message: str, code: str = "DU006", **extra: Any) -> None:
-        """Note an error; beyond the limit only their number is kept."""
-        if len(self.errors) < ERROR_COUNT_LIMIT:
-            self.errors.append({"path": path, "message": message, "code": code, **extra})
-        else:
-            self._omitted += 1
+    def pause(self) -> None:
+        """Called ever so often, for a host that can stop the whole only here."""
+
+    def error(self, path: str, message: str, name: str = "", known: Iterable[str] = ()) -> None:
+        """Note an error, with what is known that the name may have been meant to be.
+
+        Beyond the limit only their number is kept.
+        """
+        self.code = "DU006"
+        if self._list_error():
+            hint = did_you_mean(nearest(name, known)) if name else ""
+            self.errors.append({"path": path, "message": f"{message}{hint}", "code": "DU006"})
+
+    def _list_error(self) -> bool:
+        self._errors_found += 1
+        if self._errors_found % 1000 == 0:
+            self.pause()
+        return self._errors_found <= LISTED_LIMIT
 
     def _check(self, config: dict[str, Any]) -> None:
         self._check_keys("", config, _TOP_KEYS)
+        count = _count_expressions(config)
+        if count > EXPRESSION_COUNT_LIMIT:
+            self.error(
+                "", f"the config has {count} expressions, more than {EXPRESSION_COUNT_LIMIT}"
+            )
+            return
         if "metrics" in config:
             self._check_metrics(config["metrics"])
         if "models" not in config:
@@ -163,9 +191,7 @@ class CheckedConfig:
         names = tuple(known)
         for name in given:
             if name not in names:
-                suggestion = nearest(str(name), names)
-                hint = "" if suggestion is None else f"; did you mean {suggestion!r}?"
-                self.error(join_path(path, shorten(str(name))), f"unknown key{hint}")
+                self.error(join_path(path, str(name)), "unknown key", str(name), names)
 
     def _check_metrics(self, names: Any) -> None:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -180,33 +206,33 @@ class CheckedConfig:
             if not _METRIC_NAME.fullmatch(name):
                 self.error(
                     path,
-                    f"{shorten(name)!r} cannot be a metric: a name has up to 63 letters, digits"
+                    f"'{shorten(name)}' cannot be a metric: a name has up to 63 letters, digits"
                     " and underscores, and starts with a letter",
                 )
-            elif name in FUNCTIONS or name in TEXT_METRICS or keyword.iskeyword(name):
-                self.error(path, f"{name!r} already has a meaning and cannot be a metric")
+            elif name in FUNCTIONS or name in TEXT_METRICS or name in KEYWORDS:
+                self.error(path, f"'{name}' already has a meaning and cannot be a metric")
             else:
                 accepted.append(name)
         self.metric_names = tuple(dict.fromkeys((*STANDARD_METRICS, *accepted)))
 
     def _check_section(self, path: str, plan_key: str, section: str, rates: Any) -> None:
         if not isinstance(rates, dict):
-            self.error(path, f"{path!r} must be an object of expressions")
+            self.error(path, f"'{path}' must be an object of expressions")
             return
         for key, given in rates.items():
-            rate_path = join_path(path, shorten(str(key)))
+            rate_path = join_path(path, str(key))
             if not self._check_name(rate_path, key):
                 continue
             text = self._expression_text(rate_path, given)
             if text is None:
                 continue
             self.rates[plan_key, section, key] = text
-            if len(self.rates) > EXPRESSION_COUNT_LIMIT:
-                self.error(path, f"more than {EXPRESSION_COUNT_LIMIT} expressions")
-                return
             self._check_expression(rate_path, plan_key, section, key, text)
 
     def _check_name(self, path: str, name: Any) -> bool:
+        self._names_seen += 1
+        if self._names_seen % 1000 == 0:
+            self.pause()
         problem = name_problem(name)
         if problem:
             self.error(path, f"a name must {problem}")
@@ -223,9 +249,6 @@ class CheckedConfig:
         if number.copy_abs() > MAGNITUDE_LIMIT or exponent < -METRIC_FRACTION_DIGITS:
             self.error(path, "the number is beyond 10^26, or has more than 40 fraction digits")
             return None
-        # A database may keep the zeros at the end of a number, so both spellings are programs.
-        spelling = format(number, "f") if number else "0"
-        self._compile(spelling)
         return number_text(number)
 
     def _check_expression(
@@ -235,29 +258,44 @@ class CheckedConfig:
         if plan_key:
             where["plan_key"] = plan_key
         outcome = self._compile(text)
-        if isinstance(outcome, dict):
-            self.error(path, code="DU005", expression=text[:LENGTH_LIMIT], **where, **outcome)
-        elif outcome <= 0:
-            kind = "negative" if outcome < 0 else "zero"
-            message = f"the price is {kind} for typical usage ({number_text(outcome)})"
-            self.warnings.append(
-                {"path": path, "code": f"{kind}_price", "message": message, **where}
-            )
+        if isinstance(outcome, Decimal):
+            self._check_price(path, where, outcome)
+            return
+        self.code = self.code or "DU005"
+        if self._list_error():
+            found = _refusal(outcome) if isinstance(outcome, ExpressionError) else outcome
+            shown = {"expression": text[:LENGTH_LIMIT], **where, **found}
+            self.errors.append({"path": path, "code": "DU005", **shown})
 
-    def _compile(self, text: str) -> Decimal | dict[str, Any]:
+    def _check_price(self, path: str, where: dict[str, str], price: Decimal) -> None:
+        """Warn about a price that typical usage makes nothing, or less; a discount may be less."""
+        if price < 0 and where["section"] != "cache":
+            kind, what = (
+                "negative",
+                f"the price is negative for typical usage ({number_text(price)})",
+            )
+        elif price == 0:
+            kind, what = "zero", "the price is zero for typical usage (0)"
+        elif price > 0 and round_price(price, self.scale, self.rounding) == 0:
+            kind, what = (
+                "zero",
+                f"the price rounds to zero for typical usage ({number_text(price)})",
+            )
+        else:
+            return
+        self._warnings_found += 1
+        if self._warnings_found <= LISTED_LIMIT:
+            self.warnings.append({"path": path, "code": f"{kind}_price", "message": what, **where})
+
+    def _compile(self, text: str) -> Decimal | dict[str, Any] | ExpressionError:
         """Compile and prove an expression, once for each text."""
         outcome = self._outcomes.get(text)
         if outcome is None:
+            self.pause()
             try:
                 program = compile_expression(text, self.metric_names)
             except ExpressionError as error:
-                outcome = _without_none(
-                    message=error.message,
-                    position=error.position,
-                    length=None if error.position is None else error.length,
-                    name=error.name,
-                    suggestion=error.suggestion,
-                )
+                outcome = error.with_traceback(None)
             else:
                 self.programs[text] = program
                 outcome = prove(program)
@@ -266,7 +304,7 @@ class CheckedConfig:
 
     def _check_plans(self, plans: Any) -> None:
         if isinstance(plans, dict):
-            entries = [(f"plans.{shorten(str(key))}", key, plan) for key, plan in plans.items()]
+            entries = [(join_path("plans", str(key)), key, plan) for key, plan in plans.items()]
         elif isinstance(plans, list):
             entries = [(f"plans[{index}]", None, plan) for index, plan in enumerate(plans)]
         else:
@@ -288,8 +326,9 @@ class CheckedConfig:
         if key is None:
             self.error(f"{path}.id", "a plan needs an id")
         elif self._check_name(f"{path}.id", key):
-            if key in self.plan_keys:
-                self.error(f"{path}.id", f"two plans have the id {key!r}")
+            if key in self._plan_keys:
+                self.error(f"{path}.id", f"two plans have the id '{key}'")
+            self._plan_keys.add(key)
             self.plan_keys.append(key)
         for name, check in _PLAN_KEYS.items():
             if name in plan and check is not None:
@@ -299,7 +338,8 @@ class CheckedConfig:
                 self.error(f"{path}.default", f"{self._default_plan} is the default plan already")
             self._default_plan = path
         if "rate_overrides" in plan:
-            self._check_overrides(f"{path}.rate_overrides", str(key), plan["rate_overrides"])
+            owner = key if isinstance(key, str) else ""
+            self._check_overrides(f"{path}.rate_overrides", owner, plan["rate_overrides"])
 
     def _check_overrides(self, path: str, plan_key: str, overrides: Any) -> None:
         """Either models with their expressions, or sections."""
@@ -384,9 +424,8 @@ class CheckedConfig:
         """One of a few words."""
         if isinstance(value, str) and value in choices:
             return True
-        suggestion = nearest(value, choices) if isinstance(value, str) else None
-        hint = "" if suggestion is None else f"; did you mean {suggestion!r}?"
-        self.error(path, f"must be one of {', '.join(choices)}{hint}")
+        name = value if isinstance(value, str) else ""
+        self.error(path, f"must be one of {', '.join(choices)}", name, choices)
         return False
 
     def check_thresholds(self, path: str, value: Any) -> None:
@@ -404,7 +443,7 @@ class CheckedConfig:
                 self._check_name(f"{path}[{index}]", name)
         elif isinstance(value, dict):
             for name, content in value.items():
-                feature_path = join_path(path, shorten(str(name)))
+                feature_path = join_path(path, str(name))
                 if self._check_name(feature_path, name) and too_deep(content):
                     self.error(feature_path, f"nested more than {FEATURE_DEPTH_LIMIT} deep")
         else:
@@ -416,7 +455,7 @@ class CheckedConfig:
             self.error(path, "must be an object of policies by operation")
             return
         for operation, policy in value.items():
-            policy_path = join_path(path, shorten(str(operation)))
+            policy_path = join_path(path, str(operation))
             if not self._check_name(policy_path, operation):
                 continue
             if not isinstance(policy, dict):
@@ -487,7 +526,8 @@ def prove(program: dict[str, Any]) -> Decimal | dict[str, Any]:
         try:
             price = ready.run({name: Decimal(count) for name, count in usage.items()})
         except EvaluationFailure as failure:
-            shown = ", ".join(f"{name} = {count}" for name, count in usage.items())
+            shown = ", ".join(f"{name} = {usage[name]}" for name in names[:SHOWN_METRICS])
+            shown += ", ..." if len(names) > SHOWN_METRICS else ""
             return {
                 "message": f"{failure} with {shown}" if usage else f"{failure}, whatever the usage",
                 "reason": failure.reason,
@@ -542,14 +582,32 @@ def name_problem(name: Any) -> str:
 
 
 def join_path(path: str, key: str) -> str:
-    """The path of a member of what is at `path`."""
-    return f"{path}.{key}" if path else key
+    """The path of a member of what is at `path`; a key longer than a name may be is cut."""
+    shown = shorten(key, NAME_LENGTH_LIMIT)
+    return f"{path}.{shown}" if path else shown
 
 
-def shorten(text: str) -> str:
-    """The text, cut where it is longer than a name may be."""
-    return text if len(text) <= NAME_LENGTH_LIMIT else f"{text[: NAME_LENGTH_LIMIT - 3]}..."
+def _count_expressions(config: dict[str, Any]) -> int:
+    """How many expressions the sections of the config and of its plans hold, valid or not."""
+    plans = config.get("plans")
+    entries = list(plans.values()) if isinstance(plans, dict) else plans
+    owners = [config]
+    for plan in entries if isinstance(entries, list) else ():
+        overrides = plan.get("rate_overrides") if isinstance(plan, dict) else None
+        if isinstance(overrides, dict):
+            owners.append(overrides if has_sections(overrides) else {"models": overrides})
+    sections = (owner.get(section) for owner in owners for section in SECTIONS)
+    return sum(len(rates) for rates in sections if isinstance(rates, dict))
 
 
-def _without_none(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _refusal(error: ExpressionError) -> dict[str, Any]:
+    """What a listed error says of a refused expression."""
+    name = None if error.name is None else shorten(error.name)
+    found = {
+        "message": error.message,
+        "position": error.position,
+        "length": None if error.position is None else error.length,
+        "name": name,
+        "suggestion": error.suggestion,
+    }
+    return {key: value for key, value in found.items() if value is not None}

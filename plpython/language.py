@@ -3,11 +3,13 @@
 The text is never executed as Python. It passes three gates, each bounding the next:
 
 1. a scanner over an ASCII allow-list, with limits on length, nesting, operands and digits, that
-   also checks that operands and operators alternate, so that what follows is quick to parse;
+   also checks that operands and operators alternate, so that what it lets through is valid;
 2. `ast.parse`, which only builds a tree;
 3. an allow-list of node types, one handler each, that emits the program.
 
-Each refusal is an ExpressionError with a sentence, the position and the offending name.
+Each refusal is an ExpressionError with a sentence, the position and the offending name. The same
+language has a second compiler, in PL/pgSQL (sql/evaluators/portable/compile_expression.sql): both
+give the same programs and the same refusals.
 """
 
 # ruff: noqa: B905 - the replacement needs Python 3.10, and a server may have 3.9
@@ -15,8 +17,6 @@ Each refusal is an ExpressionError with a sentence, the position and the offendi
 from __future__ import annotations
 
 import ast
-import hashlib
-import keyword
 import re
 import threading
 from decimal import Decimal
@@ -57,7 +57,13 @@ from ducto_pg.plpython.machine import (
     SWAP,
     TRUNCDIV,
 )
-from ducto_pg.plpython.names import MAGNITUDE_LIMIT, nearest
+from ducto_pg.plpython.names import (
+    KEYWORDS,
+    MAGNITUDE_LIMIT,
+    did_you_mean,
+    nearest,
+    shorten,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +74,6 @@ LENGTH_LIMIT = 2000
 NODE_LIMIT = 200
 DEPTH_LIMIT = 32
 LITERAL_DIGITS_LIMIT = 40
-INSTRUCTION_LIMIT = 2000
 POWER_LIMIT = 16
 _EXPONENT_LIMIT = 100
 
@@ -113,10 +118,19 @@ _REFUSED_CHARACTERS = {
     "\x00": "null characters are not allowed",
 }
 _CLOSING = {"(": ")", "[": "]"}
+_WORD_OR_POINT = re.compile(r"[A-Za-z0-9_.]")
+_IN = re.compile(r"[ \t\r\n]+in(?![A-Za-z0-9_])")
+_CALL = re.compile(r"[ \t\r\n]*\(")
+# What `not` may follow; behind an operator that binds tighter it needs brackets.
+_BEFORE_NOT = ("", "(", "[", ",", "and", "or", "not", "if", "else")
 
 
 class ExpressionError(Exception):
-    """An expression was refused. `position` counts characters from 1."""
+    """An expression was refused. `position` counts characters from 1.
+
+    `known` are the names that an unknown one may have been meant to be; the nearest is looked for
+    when it is asked for, because most refusals of a config with many are not shown.
+    """
 
     def __init__(
         self,
@@ -124,16 +138,27 @@ class ExpressionError(Exception):
         position: int | None = None,
         length: int = 1,
         name: str | None = None,
-        suggestion: str | None = None,
+        known: Collection[str] = (),
     ) -> None:
-        if suggestion is not None:
-            message = f"{message}; did you mean {suggestion!r}?"
         super().__init__(message)
-        self.message = message
+        self._sentence = message
+        self._known = known
         self.position = position
         self.length = length
         self.name = name
-        self.suggestion = suggestion
+
+    @property
+    def suggestion(self) -> str | None:
+        """The known name that is nearest to the unknown one."""
+        return nearest(self.name or "", self._known) if self._known else None
+
+    @property
+    def message(self) -> str:
+        """What is wrong, with the suggestion."""
+        return self._sentence + did_you_mean(self.suggestion)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 # Python 3.11 counts the depth of trees per process: threads that parse at once get a SystemError.
@@ -154,13 +179,10 @@ def compile_expression(text: str, metric_names: Collection[str]) -> dict[str, An
         raise ExpressionError("the expression is too deeply nested") from None
     compiler = _Compiler(source, metric_names)
     compiler.emit(tree.body, 1)
-    if len(compiler.code) > 2 * INSTRUCTION_LIMIT:
-        raise ExpressionError(f"the expression needs more than {INSTRUCTION_LIMIT} instructions")
     return {
         "code": compiler.code,
         "constants": list(compiler.constants),
         "names": list(compiler.names),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
 
 
@@ -168,45 +190,41 @@ def positional_literal(token: str) -> str:
     """A literal's exact value in positional notation, its digits behind the point kept."""
     match = _NUMBER.fullmatch(token)
     if match is None:
-        raise ExpressionError(f"{_shorten(token)} is not a number")
+        raise ExpressionError(f"{shorten(token)} is not a number")
     whole = (match["whole"] or "").replace("_", "")
     fraction = (match["fraction"] or "").replace("_", "")
     if not match["point"] and not match["exponent"] and len(whole) > 1 and whole[0] == "0":
-        raise ExpressionError(f"{_shorten(token)} has a leading zero")
+        raise ExpressionError(f"{shorten(token)} has a leading zero")
     exponent_text = (match["exponent"] or "0").replace("_", "")
     exponent = int(exponent_text) if len(exponent_text) <= 5 else _EXPONENT_LIMIT + 1
     if abs(exponent) > _EXPONENT_LIMIT or len(whole) + len(fraction) > LENGTH_LIMIT:
-        raise ExpressionError(f"the number {_shorten(token)} is out of range")
+        raise ExpressionError(f"the number {shorten(token)} is out of range")
     digits, point = whole + fraction, len(whole) + exponent
     if point < 0:
         digits, point = "0" * -point + digits, 0
     whole, fraction = digits[:point].ljust(point, "0").lstrip("0"), digits[point:]
     if len(whole) + len(fraction) > LITERAL_DIGITS_LIMIT:
         raise ExpressionError(
-            f"the number {_shorten(token)} has more than {LITERAL_DIGITS_LIMIT} digits"
+            f"the number {shorten(token)} has more than {LITERAL_DIGITS_LIMIT} digits"
         )
     if int(whole or "0") > MAGNITUDE_LIMIT or (
         int(whole or "0") == MAGNITUDE_LIMIT and fraction.strip("0")
     ):
-        raise ExpressionError(f"the number {_shorten(token)} is beyond 10^26")
+        raise ExpressionError(f"the number {shorten(token)} is beyond 10^26")
     return f"{whole or '0'}.{fraction}" if fraction else whole or "0"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 class _Scanner:
     """The first gate: allowed characters, limits, and operands between operators.
 
-    `brackets` holds the open ones: character, position, whether it opened a call, and how many
-    `X if c` inside it still wait for their `else`.
+    `brackets` holds the open ones: character, position, and whether an `X if c` inside it still
+    waits for its `else`.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.output: list[str] = []
-        self.brackets: list[list[Any]] = [["", 0, False, 0]]
+        self.brackets: list[list[Any]] = [["", 0, False]]
         self.operand_next = True
         self.previous = ""
         self.prefixes = 0
@@ -235,31 +253,31 @@ class _Scanner:
             raise ExpressionError(f"the expression {what}", len(text) or None)
         self._close_conditionals(len(text))
         if len(self.brackets) > 1:
-            raise ExpressionError(f"{self.brackets[-1][0]!r} is never closed", self.brackets[-1][1])
+            opened, where, _ = self.brackets[-1]
+            raise ExpressionError(f"'{opened}' is never closed", where)
         return "".join(self.output)
 
     def _refused_character(self, position: int) -> ExpressionError:
         character = self.text[position]
         message = _REFUSED_CHARACTERS.get(character)
         if message is None and " " < character <= "~":
-            message = f"the character {character!r} is not allowed"
+            message = f"the character '{character}' is not allowed"
         elif message is None:
             message = f"the character U+{ord(character):04X} is not allowed; only ASCII is"
         return ExpressionError(message, position + 1, name=character)
 
     def _number(self, token: str, position: int) -> None:
         end = position - 1 + len(token)
-        following = self.text[end : end + 1]
-        if following.isalnum() or following in ("_", "."):
+        if _WORD_OR_POINT.match(self.text, end):
             raise ExpressionError(
-                f"{_shorten(self.text[position - 1 : end + 8])!r} is not a decimal number",
+                f"'{shorten(self.text[position - 1 : end + 8])}' is not a decimal number",
                 position,
                 len(token) + 1,
             )
         try:
             positional_literal(token)
         except ExpressionError as error:
-            raise ExpressionError(error.message, position, len(token)) from None
+            raise ExpressionError(str(error), position, len(token)) from None
         self._operand(token, position)
         self.output.append(token)
 
@@ -268,20 +286,22 @@ class _Scanner:
             self._infix(token, position)
             self._conditional(token, position)
         elif token == "not" and self.operand_next:
+            if self.previous not in _BEFORE_NOT:
+                raise ExpressionError("'not' needs brackets here: (not x)", position, 3)
             self._prefix(token, position)
         elif token == "not":
-            if re.compile(r"[ \t\r\n]+in\b").match(self.text, position + 2) is None:
+            if _IN.match(self.text, position + 2) is None:
                 raise ExpressionError("an operator is expected before 'not'", position, 3)
         elif token == "if":
-            if re.compile(r"[ \t\r\n]*\(").match(self.text, position + 1) is None:
+            if _CALL.match(self.text, position + 1) is None:
                 raise ExpressionError("a value is expected before 'if'", position, 2)
             self._operand(token, position)
             token = _IF_FUNCTION
-        elif keyword.iskeyword(token):
-            raise ExpressionError(f"{token!r} is not allowed", position, len(token), name=token)
+        elif token in KEYWORDS:
+            raise ExpressionError(f"'{token}' is not allowed", position, len(token), name=token)
         elif token.startswith("_"):
             raise ExpressionError(
-                f"unknown name {_shorten(token)!r}", position, len(token), name=token
+                f"unknown name '{shorten(token)}'", position, len(token), name=token
             )
         else:
             self._operand(token, position)
@@ -309,9 +329,9 @@ class _Scanner:
         else:
             opened = self.brackets[-1][0]
             if _CLOSING.get(opened) != token:
-                raise ExpressionError(f"{token!r} closes nothing", position)
+                raise ExpressionError(f"'{token}' closes nothing", position)
             if self.operand_next and self.previous not in ("(", "[", ","):
-                raise ExpressionError(f"a value is expected before {token!r}", position)
+                raise ExpressionError(f"a value is expected before '{token}'", position)
             self._close_conditionals(position)
             self.brackets.pop()
             self.operand_next = False
@@ -328,13 +348,13 @@ class _Scanner:
                 raise ExpressionError("subscripts are not allowed", position)
             if not self.previous[0].isalpha():
                 raise ExpressionError("an operator is expected before '('", position)
-        self.brackets.append([token, position, not self.operand_next, 0])
+        self.brackets.append([token, position, False])
         self.operand_next = True
 
     def _operand(self, token: str, position: int) -> None:
         if not self.operand_next:
             raise ExpressionError(
-                f"an operator is expected before {_shorten(token)!r}", position, len(token)
+                f"an operator is expected before '{shorten(token)}'", position, len(token)
             )
         self.operands += 1
         if self.operands > NODE_LIMIT:
@@ -344,7 +364,7 @@ class _Scanner:
 
     def _infix(self, token: str, position: int) -> None:
         if self.operand_next:
-            raise ExpressionError(f"a value is expected before {token!r}", position, len(token))
+            raise ExpressionError(f"a value is expected before '{token}'", position, len(token))
         self.operand_next = True
         self.prefixes = 0
 
@@ -357,14 +377,16 @@ class _Scanner:
 
     def _conditional(self, token: str, position: int) -> None:
         if token == "if":
-            self.brackets[-1][3] += 1
+            if self.brackets[-1][2]:
+                raise ExpressionError("a condition with an 'if' needs brackets", position, 2)
+            self.brackets[-1][2] = True
         elif token == "else":
-            self.brackets[-1][3] -= 1
-            if self.brackets[-1][3] < 0:
+            if not self.brackets[-1][2]:
                 raise ExpressionError("'else' without 'if'", position, 4)
+            self.brackets[-1][2] = False
 
     def _close_conditionals(self, position: int) -> None:
-        if self.brackets[-1][3]:
+        if self.brackets[-1][2]:
             raise ExpressionError("'if' without 'else'", position)
 
 
@@ -397,10 +419,10 @@ class _Compiler:
             raise self._error(f"the expression is nested more than {DEPTH_LIMIT} deep", node)
 
     def _error(
-        self, message: str, node: ast.expr, name: str | None = None, suggest: str | None = None
+        self, message: str, node: ast.expr, name: str | None = None, known: Collection[str] = ()
     ) -> ExpressionError:
         length = max(1, (node.end_col_offset or 0) - node.col_offset)
-        return ExpressionError(message, max(1, node.col_offset), length, name, suggest)
+        return ExpressionError(message, max(1, node.col_offset), length, name, known)
 
     def op(self, operation: int, argument: int = 0) -> int:
         """Append an instruction and return its number."""
@@ -424,10 +446,10 @@ class _Compiler:
         name = node.id
         if name in FUNCTIONS or name == _IF_FUNCTION:
             shown = "if" if name == _IF_FUNCTION else name
-            raise self._error(f"{shown!r} is a function: write {shown}(...)", node, shown)
+            raise self._error(f"'{shown}' is a function: write {shown}(...)", node, shown)
         if name not in self.metric_names:
-            suggestion = nearest(name, (*self.metric_names, *FUNCTIONS))
-            raise self._error(f"unknown name {_shorten(name)!r}", node, name, suggestion)
+            known = (*self.metric_names, *FUNCTIONS)
+            raise self._error(f"unknown name '{shorten(name)}'", node, name, known)
         self.op(LOAD, self.names.setdefault(name, len(self.names) + 1))
 
     def unary(self, node: ast.UnaryOp, depth: int) -> None:
@@ -546,9 +568,8 @@ class _Compiler:
 
     def _refuse_call(self, name: str, node: ast.Name) -> None:
         if name in self.metric_names:
-            raise self._error(f"{name!r} is a metric, not a function", node, name)
-        suggestion = nearest(name, FUNCTIONS)
-        raise self._error(f"unknown function {_shorten(name)!r}", node, name, suggestion)
+            raise self._error(f"'{name}' is a metric, not a function", node, name)
+        raise self._error(f"unknown function '{shorten(name)}'", node, name, FUNCTIONS)
 
     def arguments(self, values: list[ast.expr], depth: int) -> None:
         for value in values:

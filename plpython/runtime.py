@@ -32,7 +32,9 @@ from ducto_pg.plpython.names import (
     METRICS_BYTES_LIMIT,
     NAME_LENGTH_LIMIT,
     TEXT_METRICS,
+    did_you_mean,
     nearest,
+    shorten,
 )
 
 TYPE_CHECKING = False
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
         def section(self, plan_key: str, section: str) -> Sequence[tuple[str, Program]]:
             """All rates of a section."""
 
+        def keys(self, plan_key: str, section: str) -> Iterable[str]:
+            """The keys of a section."""
+
 
 CACHE_ENTRIES = 4096
 """A Pricing forgets all models and tools it has looked up when it holds this many."""
@@ -64,6 +69,7 @@ _ROUNDINGS = {
     "ceiling": ROUND_CEILING,
 }
 _NIL = Decimal(0)
+_QUANTA = tuple(Decimal((0, (1,), -scale)) for scale in range(13))
 
 # Accepts, and returns unchanged, every number of up to 41 digits that a metric may be; traps on
 # all others, a few of which turn out to be allowed when looked at closely.
@@ -114,6 +120,11 @@ class Price:
         )
 
 
+def round_price(price: Decimal, scale: int, rounding: str) -> Decimal:
+    """A price at the scale of its pricing."""
+    return price.quantize(_QUANTA[scale], _ROUNDINGS[rounding], _SUM)
+
+
 def number_text(value: Decimal) -> str:
     """A number as JSON: positional, without trailing zeros."""
     if not value:
@@ -156,8 +167,8 @@ class Pricing:
     ) -> None:
         self.source = source
         self._known = frozenset(metric_names) - {"tool_calls"}
-        self._quantum = Decimal((0, (1,), -scale))
-        self._rounding = _ROUNDINGS[rounding]
+        self._scale = scale
+        self._rounding = rounding
         self._models: dict[tuple[str, str | None], Program] = {}
         self._named: dict[tuple[str, str, str], Program | None] = {}
         self._summed: dict[str, tuple[list[tuple[str, Program]], list[tuple[str, Program]]]] = {}
@@ -220,7 +231,7 @@ class Pricing:
     def _round(self, total: Decimal) -> Decimal:
         if total <= 0:
             return _NIL
-        rounded = total.quantize(self._quantum, self._rounding, _SUM)
+        rounded = round_price(total, self._scale, self._rounding)
         if rounded >= MAGNITUDE_LIMIT:
             raise self._failed(EvaluationFailure("overflow"), "total", "total")
         return rounded
@@ -257,15 +268,15 @@ class Pricing:
 
     def _unknown_metric(self, name: str) -> PricingFailure:
         suggestion = nearest(name, (*sorted(self._known), "tool_calls", *TEXT_METRICS))
-        hint = "" if suggestion is None else f"; did you mean {suggestion!r}?"
-        shown = name if len(name) <= NAME_LENGTH_LIMIT else f"{name[:NAME_LENGTH_LIMIT]}..."
-        failure = _invalid(shown, f"unknown metric {shown!r}{hint}")
+        shown = shorten(name, NAME_LENGTH_LIMIT)
+        failure = _invalid(shown, f"unknown metric '{shown}'{did_you_mean(suggestion)}")
         if suggestion is not None:
             failure.detail["nearest"] = suggestion
         return failure
 
     def _unknown_job(self, job_name: str, plan_key: str) -> PricingFailure:
-        known = {key for key, _ in self._section(plan_key, "fixed")}
+        known = {*self.source.keys("", "fixed")}
+        known.update(self.source.keys(plan_key, "fixed") if plan_key else ())
         return PricingFailure(
             "DU018", {"job_name": job_name, "nearest": nearest(job_name, sorted(known))}
         )
@@ -419,17 +430,17 @@ def metric_number(name: str, value: Any) -> Decimal:
     if type(value) is int:
         value = Decimal(value)
     if not isinstance(value, Decimal):
-        raise _invalid(name, f"the metric {name!r} must be a number")
+        raise _invalid(name, f"the metric '{name}' must be a number")
     if not value.is_finite():
-        raise _invalid(name, f"the metric {name!r} must be finite")
+        raise _invalid(name, f"the metric '{name}' must be finite")
     if value < 0:
-        raise _invalid(name, f"the metric {name!r} must not be negative")
+        raise _invalid(name, f"the metric '{name}' must not be negative")
     if value > MAGNITUDE_LIMIT:
-        raise _invalid(name, f"the metric {name!r} is beyond 10^26")
+        raise _invalid(name, f"the metric '{name}' is beyond 10^26")
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -METRIC_FRACTION_DIGITS:
         raise _invalid(
-            name, f"the metric {name!r} has more than {METRIC_FRACTION_DIGITS} fraction digits"
+            name, f"the metric '{name}' has more than {METRIC_FRACTION_DIGITS} fraction digits"
         )
     if isinstance(exponent, int) and exponent > 0:
         # Positional, as a database writes it: its scale then counts from zero in every host.
@@ -439,7 +450,7 @@ def metric_number(name: str, value: Any) -> Decimal:
 
 def _metric_text(name: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= NAME_LENGTH_LIMIT:
-        raise _invalid(name, f"{name!r} must be a text of 1 to {NAME_LENGTH_LIMIT} characters")
+        raise _invalid(name, f"'{name}' must be a text of 1 to {NAME_LENGTH_LIMIT} characters")
     return value
 
 

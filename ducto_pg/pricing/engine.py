@@ -75,10 +75,11 @@ class _Rates:
 
     def section(self, plan_key: str, section: str) -> Sequence[tuple[str, Program]]:
         """All rates of a section."""
-        found = ((key, self.find(plan_key, section, key)) for key in self._keys(plan_key, section))
+        found = ((key, self.find(plan_key, section, key)) for key in self.keys(plan_key, section))
         return [(key, program) for key, program in found if program is not None]
 
-    def _keys(self, plan_key: str, section: str) -> list[str]:
+    def keys(self, plan_key: str, section: str) -> Sequence[str]:
+        """The keys of a section."""
         return self._sections.get((plan_key, section), [])
 
 

@@ -28,7 +28,7 @@ create unique index credit_pricing_config_active
 comment on table ducto.credit_pricing_config is
     'An immutable pricing version. Negative versions are scratch: their transaction deletes them.';
 comment on column ducto.credit_pricing_config.config is
-    'The config as published, without the compiled programs that may have come with it.';
+    'The config as published.';
 comment on column ducto.credit_pricing_config.active is
     'True for the one version that charges are priced with.';
 comment on column ducto.credit_pricing_config.scale is
@@ -64,7 +64,7 @@ create table ducto.credit_rates (
     primary key (version, plan_key, section, key)
 );
 comment on table ducto.credit_rates is
-    'One expression of a version and its verified program (docs/portable-programs.md).';
+    'One expression of a version and its program (docs/portable-programs.md).';
 comment on column ducto.credit_rates.plan_key is
     'The plan whose override it is; empty: the base price.';
 comment on column ducto.credit_rates.key is

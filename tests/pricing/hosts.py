@@ -51,6 +51,9 @@ class ConfigRates:
             if (owner, where) == (plan_key, section)
         ]
 
+    def keys(self, plan_key: str, section: str) -> Sequence[str]:
+        return [key for key, _ in self.section(plan_key, section)]
+
 
 def price_everywhere(
     connection: Connection,

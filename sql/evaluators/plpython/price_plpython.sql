@@ -42,6 +42,11 @@ SECTION_PLAN = plpy.prepare(
     " where r.version = $1 and r.plan_key = $2 and r.section = $3 order by r.key",
     ["integer", "text", "text"],
 )
+KEY_PLAN = plpy.prepare(
+    "select r.key from ducto.credit_rates r"
+    " where r.version = $1 and r.plan_key = $2 and r.section = $3",
+    ["integer", "text", "text"],
+)
 
 
 def make_rates(rows):
@@ -68,6 +73,10 @@ class StoredRates:
     def section(self, plan_key, section):
         """All rates of a section."""
         return make_rates(plpy.execute(SECTION_PLAN, [self.version, plan_key, section]))
+
+    def keys(self, plan_key, section):
+        """The keys of a section."""
+        return [row["key"] for row in plpy.execute(KEY_PLAN, [self.version, plan_key, section])]
 
 
 class StoredVersion:

@@ -1,45 +1,33 @@
--- The expressions of a config: the base's, and the plans' overrides (models with their expressions,
--- or sections of them). A number is the expression of that number.
+-- The expressions of a config in the order in which they are checked: the base's, then the plans'
+-- overrides. Each with its path, its plan (empty: the base), section and key, and what is wrong with
+-- it before it is compiled.
 create or replace function ducto.config_rates(p_config jsonb)
-returns table (path text, plan_key text, section text, key text, expression text)
-language sql
+returns table (
+    path text, plan_key text, section text, key text, expression text, problem text
+)
+language plpgsql
 immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-    with overrides as (
-        select p.plan_key, p.path || '.rate_overrides' as path,
-            p.plan -> 'rate_overrides' as rates,
-            (
-                select bool_and(
-                    o.key in ('models', 'tools', 'search', 'cache', 'fixed')
-                    and jsonb_typeof(o.value) = 'object'
-                )
-                from jsonb_each(p.plan -> 'rate_overrides') o
-            ) as by_section
-        from ducto.config_plans(p_config) p
-        where jsonb_typeof(p.plan -> 'rate_overrides') = 'object'
-    ), owners as (
-        select '' as prefix, '' as plan_key, p_config as sections
-        union all
-        select o.path || '.', o.plan_key, o.rates from overrides o where o.by_section
-    ), entries as (
-        select o.prefix || s.section as path, o.plan_key, s.section,
-            o.sections -> s.section as rates
-        from owners o
-        cross join unnest('{models,tools,search,cache,fixed}'::text[]) s(section)
-        union all
-        select o.path, o.plan_key, 'models', o.rates from overrides o where not o.by_section
-    )
-    select n.path || '.' || e.key, n.plan_key, n.section, e.key, case jsonb_typeof(e.value)
-        when 'number' then trim_scale(e.value::numeric)::text
-        when 'string' then e.value #>> '{}'
-        end
-    from entries n
-    cross join lateral jsonb_each(
-        case when jsonb_typeof(n.rates) = 'object' then n.rates else '{}' end
-    ) e;
+declare
+    v_section text;
+begin
+    foreach v_section in array '{models,tools,search,cache,fixed}'::text[] loop
+        if p_config ? v_section then
+            return query select r.* from ducto.section_rates(
+                v_section, '', v_section, p_config -> v_section
+            ) r;
+        end if;
+    end loop;
+    return query
+        select r.* from ducto.config_plans(p_config) p
+        cross join lateral ducto.plan_rates(
+            p.path || '.rate_overrides', coalesce(p.plan_key, ''), p.plan -> 'rate_overrides'
+        ) r
+        where jsonb_typeof(p.plan) = 'object';
+end
 $$;
 comment on function ducto.config_rates(jsonb) is
     'Every expression of a pricing config with its path and the plan, section and key it is under.';

@@ -22,9 +22,7 @@ begin
     update ducto.credit_pricing_config c set active = false where c.active;
     select coalesce(max(c.version), 0) + 1 into v_version
     from ducto.credit_pricing_config c where c.version > 0;
-    perform ducto.stage_pricing(
-        v_version, p_config - '_compiled', v_checked -> 'programs', p_label, true
-    );
+    perform ducto.stage_pricing(v_version, p_config, v_checked -> 'programs', p_label, true);
     -- Sessions that planned their look-ups when there were few rates must plan them anew.
     analyze (skip_locked) ducto.credit_rates;
     return ducto.pricing_object(v_version)
@@ -34,7 +32,5 @@ $$;
 comment on function public.ducto_pricing_set(jsonb, text) is
     'Publishes a pricing config as a new version and makes it the active one: '
     '{id, version, label, active, config, created_at, warnings}. Errors: DU005 when only '
-    'expressions are wrong, otherwise DU006, either with all errors and their paths; DU017. Where '
-    'the server has no PL/Python the config must carry its compiled programs, as the ducto command '
-    'and the Python package send them. Callers: admin. Not idempotent: every call is a new '
-    'version.';
+    'expressions are wrong, otherwise DU006, either with the first hundred errors and their paths; '
+    'DU017. Callers: admin. Not idempotent: every call is a new version.';

@@ -17,14 +17,13 @@ begin
         p_checked ->> 'code',
         jsonb_strip_nulls(jsonb_build_object(
             'errors', p_checked -> 'errors',
-            'hint', p_checked ->> 'hint',
-            'message', coalesce(p_checked ->> 'message', concat(
+            'message', concat(
                 'The pricing config is not valid: ',
                 nullif(v_first ->> 'path', '') || ': ',
                 v_first ->> 'message',
                 case when v_further > 0 then format(' (and %s more)', v_further) end,
                 '.'
-            ))
+            )
         ))
     );
 end

@@ -12,9 +12,7 @@ declare
     v_version integer := nextval('ducto.scratch_versions')::integer;
 begin
     perform ducto.require_valid(v_checked);
-    perform ducto.stage_pricing(
-        v_version, p_config - '_compiled', v_checked -> 'programs', null, false
-    );
+    perform ducto.stage_pricing(v_version, p_config, v_checked -> 'programs', null, false);
     return v_version;
 end
 $$;

@@ -1,4 +1,4 @@
--- Runs a verified program on usages from nothing at all to 10^9 of everything. Returns {price} for
+-- Runs a program on usages from nothing at all to 10^9 of everything. Returns {price} for
 -- typical usage, or {message, reason, metrics} of the first usage it has no value for.
 create or replace function ducto.prove_program(
     p_code integer[],
@@ -41,8 +41,8 @@ begin
                     select string_agg(
                         n.name || ' = ' || (v_usage ->> n.name), ', ' order by n.place
                     )
-                    from unnest(p_names) with ordinality n(name, place)
-                ) end,
+                    from unnest(p_names[:8]) with ordinality n(name, place)
+                ) || case when cardinality(p_names) > 8 then ', ...' else '' end end,
                 'reason', v_run.error,
                 'metrics', coalesce(v_usage, '{}')
             );

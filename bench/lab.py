@@ -20,7 +20,6 @@ from psycopg import sql
 
 from bench.pgbench import HERE, BenchError, Load, Pgbench
 from bench.pricing import copy_versions, plain_config
-from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
 from ducto_pg.install.embedded import Cluster
 from ducto_pg.install.migrate import migrate
@@ -112,7 +111,7 @@ class Lab:
         """The schema, the pricing and the bulk functions."""
         migrate(dsn, evaluator=evaluator)
         config = {**plain_config(models), "plans": PLANS}
-        text = dumps(compiled(config) if evaluator == "portable" else config)
+        text = dumps(config)
         with psycopg.connect(dsn, autocommit=True) as link:
             link.execute("select ducto_pricing_set(%s::jsonb)", [text])
             link.execute((HERE / "seed.sql").read_bytes())

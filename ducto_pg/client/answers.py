@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, money, needed
-from ducto_pg.client.results import Charge, Hold, Validation
+from ducto_pg.client.results import Charge, Hold
 from ducto_pg.client.usage import UsageMetrics
-from ducto_pg.errors import DuctoError, from_denial, from_sqlstate
-from ducto_pg.plpython.config import compile_config
+from ducto_pg.errors import DuctoError, from_denial
 
 __all__ = [
     "Bill",
@@ -18,12 +17,9 @@ __all__ = [
     "cap_parameters",
     "charge_events",
     "charged",
-    "compiled",
     "held",
     "hold_events",
-    "invalid_config",
     "operation_of",
-    "validated",
 ]
 
 # A type such as credits.deducted, and the answer that tells of it.
@@ -89,31 +85,6 @@ def held(answer: Mapping[str, Any]) -> Hold:
     if answer.get("status") in ("denied", "error"):
         raise from_denial(answer) or DuctoError(str(answer.get("message")), detail=answer)
     return Hold.parse(answer)
-
-
-def compiled(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with the programs of its expressions, for a server that cannot compile."""
-    outcome = compile_config(dict(config))
-    if outcome["errors"]:
-        raise invalid_config(outcome["code"], outcome["errors"])
-    return {**config, "_compiled": outcome["programs"]}
-
-
-def validated(config: Mapping[str, Any]) -> Validation:
-    """Every error of a config, found here."""
-    outcome = compile_config(dict(config))
-    answer = {key: outcome[key] for key in ("errors", "warnings")}
-    return Validation.parse({"valid": not outcome["errors"], **answer})
-
-
-def invalid_config(code: str, errors: Sequence[Mapping[str, Any]]) -> DuctoError:
-    """The exception for a config with errors; the sentence names the first of them."""
-    first, further = errors[0], len(errors) - 1
-    where = f"{first['path']}: " if first.get("path") else ""
-    more = f" (and {further} more)" if further else ""
-    message = f"The pricing config is not valid: {where}{first['message']}{more}."
-    error = from_sqlstate(code, message, {"errors": list(errors)})
-    return error or DuctoError(message)
 
 
 class Bill:

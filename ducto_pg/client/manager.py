@@ -20,11 +20,9 @@ from ducto_pg.client.answers import (
     cap_parameters,
     charge_events,
     charged,
-    compiled,
     held,
     hold_events,
     operation_of,
-    validated,
 )
 from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, needed
 from ducto_pg.client.results import (
@@ -566,8 +564,7 @@ class CreditManager:
         Raises ConfigError with every error in `error.detail["errors"]`; nothing is published then.
         Calls ducto_pricing_set.
         """
-        checked = needed(p_config=plain_config(config))
-        params = given(p_config=self._prepared(checked["p_config"]), p_label=label)
+        params = needed(p_config=plain_config(config)) | given(p_label=label)
         version = PricingVersion.parse(self._store.call("ducto_pricing_set", **params))
         self._engine, self._config = None, version.config
         return version
@@ -614,8 +611,6 @@ class CreditManager:
         Calls ducto_pricing_validate.
         """
         params = needed(p_config=plain_config(config))
-        if self._compiles_here():
-            return validated(params["p_config"])
         return Validation.parse(self._store.call("ducto_pricing_validate", **params))
 
     def export_pricing(self, version: int) -> Mapping[str, Any]:
@@ -649,8 +644,7 @@ class CreditManager:
         """
         params = needed(p_metrics=metrics) | given(p_version=version, p_plan_key=plan_key)
         if config is not None:
-            checked = needed(p_config=plain_config(config))
-            params |= {"p_config": self._prepared(checked["p_config"])}
+            params |= needed(p_config=plain_config(config))
         return Calculation.parse(self._store.call("ducto_calculate", **params))
 
     def reprice(
@@ -661,16 +655,7 @@ class CreditManager:
         Calls ducto_reprice.
         """
         params = needed(p_config=plain_config(config), p_start=start) | given(p_end=end)
-        params |= {"p_config": self._prepared(params["p_config"])}
         return [RepricedModel.parse(row) for row in self._store.rows("ducto_reprice", **params)]
-
-    def _prepared(self, config: Json) -> Json:
-        """The config as the server takes it: compiled here where it cannot compile by itself."""
-        return compiled(config) if self._compiles_here() else config
-
-    def _compiles_here(self) -> bool:
-        version = self._store.call("ducto_version")
-        return bool(version["evaluator"] == "portable")
 
     # Analytics ---------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from ducto_pg.errors import (
     CapReachedError,
     InsufficientCreditsError,
     InvalidArgumentError,
-    InvalidExpressionError,
 )
 from tools.asyncify import SOURCE, TARGET, generate
 
@@ -117,29 +116,11 @@ def test_an_amount_keeps_its_digits(amount: Any) -> None:
     assert str(store.calls[0][1]["p_amount"]) == "0.10"
 
 
-@pytest.mark.parametrize(("evaluator", "compiled"), [("portable", True), ("plpython", False)])
-def test_a_pricing_is_compiled_here_only_where_the_server_cannot(
-    evaluator: str, compiled: bool
-) -> None:
+def test_a_pricing_is_sent_as_it_is() -> None:
     config = {"models": {"m": "input_tokens * 2"}}
-    store = Recorder(
-        {"ducto_version": {"evaluator": evaluator}, "ducto_pricing_set": {"version": 1}}
-    )
+    store = Recorder({"ducto_pricing_set": {"version": 1}})
     CreditManager(store).publish_pricing(config)
-    sent = store.calls[-1][1]["p_config"]
-    assert ("_compiled" in sent) is compiled
-    assert sent["models"] == config["models"]
-    assert "_compiled" not in config
-
-
-def test_a_pricing_with_errors_is_refused_before_it_is_sent() -> None:
-    store = Recorder({"ducto_version": {"evaluator": "portable"}})
-    with pytest.raises(
-        InvalidExpressionError, match=r"models\.m: unknown name 'input_token'"
-    ) as caught:
-        CreditManager(store).publish_pricing({"models": {"m": "input_token", "n": "1 +"}})
-    assert [error["path"] for error in caught.value.detail["errors"]] == ["models.m", "models.n"]
-    assert len(store.calls) == 1
+    assert store.calls == [("ducto_pricing_set", {"p_config": config})]
 
 
 HOLD_ANSWERS: dict[str, Any] = {
@@ -206,7 +187,6 @@ def test_the_asynchronous_manager_makes_the_same_calls() -> None:
     answers = {
         **HOLD_ANSWERS,
         "ducto_deduct": DENIED,
-        "ducto_version": {"evaluator": "plpython"},
         "ducto_pricing_set": {"version": 1},
         "ducto_list_lots": [{"lot_id": 4, "kind": "promo", "amount": 5, "remaining": 5}],
     }
@@ -216,7 +196,6 @@ def test_the_asynchronous_manager_makes_the_same_calls() -> None:
         "ducto_deduct",
         "ducto_reserve",
         "ducto_settle",
-        "ducto_version",
         "ducto_pricing_set",
         "ducto_list_lots",
     ]

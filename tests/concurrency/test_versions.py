@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
 from tests.concurrency.conftest import PRICING
 from tests.concurrency.sessions import (
@@ -36,8 +35,8 @@ SECONDS = 1.0
 
 
 def pricing_set(config: dict[str, Any]) -> Call:
-    """Publishes a config, compiled beforehand where the server cannot."""
-    return call("select ducto_pricing_set(%s::jsonb)", dumps(compiled(config)))
+    """Publishes a config."""
+    return call("select ducto_pricing_set(%s::jsonb)", dumps(config))
 
 
 def activate(version: int) -> Call:

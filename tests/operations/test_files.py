@@ -17,6 +17,8 @@ LINES_MAX = 75
 # What every charge runs through: each call of a helper would cost it two percent.
 HOT = ("assess", "charge", "price_in_full", "price_plpython", "price_portable", "run_program")
 HOT_LINES_MAX = 120
+# The gates of the compiler: one loop each, over a state that no helper could change for it.
+GATES = ("emit_program", "parse_expression", "scan_expression")
 COLUMNS_MAX = 100
 VOLATILITY = {"immutable", "stable", "volatile"}
 # The areas whose routines run within a charge.
@@ -106,7 +108,7 @@ def test_a_file_holds_one_routine_of_its_name(path: Path) -> None:
 def test_a_routine_is_short(path: Path) -> None:
     for _, text in functions(path):
         lines = text.strip().count("\n") + 1
-        assert lines <= (HOT_LINES_MAX if path.stem in HOT else LINES_MAX), f"{lines} lines"
+        assert lines <= (HOT_LINES_MAX if path.stem in HOT + GATES else LINES_MAX), f"{lines} lines"
 
 
 @pytest.mark.parametrize("path", ROUTINES, ids=name)

@@ -156,7 +156,6 @@ def test_program_of_a_price() -> None:
         "code": [2, 1, 1, 1, 5, 0, 1, 2, 3, 0],
         "constants": ["0.03", "1"],
         "names": ["input_tokens"],
-        "sha256": "cc58f1d13066323872abc3d00cb7da92eab3e5f688dbcbde11d08e6608f81c3c",
     }
 
 

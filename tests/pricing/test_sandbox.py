@@ -83,9 +83,10 @@ def test_any_text_is_compiled_or_refused_and_nothing_else_happens(text: str) -> 
     try:
         program = compile_expression(text, STANDARD_METRICS)
     except ExpressionError as error:
-        assert error.message
+        # What the scanner lets through, Python parses.
+        assert error.message not in ("", "this is not valid here")
     else:
-        assert set(program) == {"code", "constants", "names", "sha256"}
+        assert set(program) == {"code", "constants", "names"}
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from ducto_pg.exact_json import dumps
-from ducto_pg.plpython.language import compile_expression
 from ducto_pg.plpython.names import STANDARD_METRICS
 from tests.pricing.corpus import hostile_text, load
 from tests.pricing.hosts import HOSTS, json_text, price_everywhere
@@ -83,7 +82,8 @@ def _facts(answer: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["ducto_pricing_set", "ducto_pricing_validate", "ducto_calculate"])
-def test_hostile_text_is_refused_in_the_database(db: Connection, how: str) -> None:
+def test_hostile_text_is_refused_in_the_database(both: Connection, how: str) -> None:
+    db = both
     db.execute("select ducto_pricing_validate('{}')")
     for case in HOSTILE:
         if case.get("in_process"):
@@ -123,13 +123,3 @@ def _detail(error: psycopg.Error) -> dict[str, Any]:
 
     detail: dict[str, Any] = loads(error.diag.message_detail or "{}")
     return detail
-
-
-def test_program_the_client_compiles_is_the_one_the_server_compiles(db: Connection) -> None:
-    texts = [case["expression"] for case in EXPRESSIONS if "error" not in case][:200]
-    config = {"models": {f"m{n}": text for n, text in enumerate(texts)}}
-    row = db.execute("select ducto.compile_pricing(%s::jsonb) -> 'programs'", [dumps(config)])
-    programs = row.fetchone()
-    assert programs is not None
-    for text, program in programs[0].items():
-        assert program == compile_expression(text, STANDARD_METRICS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ducto_pg.client.answers import compiled
 from ducto_pg.exact_json import dumps
 from tests.support.databases import Connection
 
@@ -13,17 +12,9 @@ from tests.support.databases import Connection
 def publish(
     connection: Connection, config: Mapping[str, Any], label: str | None = None
 ) -> dict[str, Any]:
-    """Publish a config and return the new version, as `ducto_pricing_set` describes it.
-
-    Where the server has no compiler, the programs are compiled here, as the client does.
-    """
+    """Publish a config and return the new version, as `ducto_pricing_set` describes it."""
     row = connection.execute(
-        "select to_regprocedure('ducto.compile_pricing(jsonb)') is null"
-    ).fetchone()
-    assert row is not None
-    text = dumps(compiled(config) if row[0] else config)
-    row = connection.execute(
-        "select ducto_pricing_set(p_config => %s::jsonb, p_label => %s)", [text, label]
+        "select ducto_pricing_set(p_config => %s::jsonb, p_label => %s)", [dumps(config), label]
     ).fetchone()
     assert row is not None
     version: dict[str, Any] = row[0]

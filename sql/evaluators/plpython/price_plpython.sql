@@ -27,26 +27,15 @@ VERSION_PLAN = plpy.prepare(
     " from ducto.credit_pricing_config c where c.version = $1",
     ["integer"],
 )
-RATE_PLAN = plpy.prepare(
-    "select r.key, r.code, r.constants, r.names from ducto.credit_rates r"
-    " where r.version = $1 and r.plan_key = $2 and r.section = $3 and r.key = $4",
-    ["integer", "text", "text", "text"],
-)
+RATES = " from ducto.credit_rates r where r.version = $1 and r.plan_key = $2 and r.section = $3"
+PROGRAM = "select r.key, r.code, r.constants, r.names"
+ONE_RATE = ["integer", "text", "text", "text"]
+RATE_PLAN = plpy.prepare(f"{PROGRAM}{RATES} and r.key = $4", ONE_RATE)
 PREFIX_PLAN = plpy.prepare(
-    "select r.key, r.code, r.constants, r.names from ducto.longest_prefix($1, $2, $3, $4) r"
-    " where r.key is not null",
-    ["integer", "text", "text", "text"],
+    f"{PROGRAM} from ducto.longest_prefix($1, $2, $3, $4) r where r.key is not null", ONE_RATE
 )
-SECTION_PLAN = plpy.prepare(
-    "select r.key, r.code, r.constants, r.names from ducto.credit_rates r"
-    " where r.version = $1 and r.plan_key = $2 and r.section = $3 order by r.key",
-    ["integer", "text", "text"],
-)
-KEY_PLAN = plpy.prepare(
-    "select r.key from ducto.credit_rates r"
-    " where r.version = $1 and r.plan_key = $2 and r.section = $3",
-    ["integer", "text", "text"],
-)
+SECTION_PLAN = plpy.prepare(f"{PROGRAM}{RATES} order by r.key", ONE_RATE[:3])
+KEY_PLAN = plpy.prepare(f"select r.key{RATES}", ONE_RATE[:3])
 
 
 def make_rates(rows):

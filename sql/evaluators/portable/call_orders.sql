@@ -19,7 +19,7 @@ declare
     v_count constant integer := cardinality(p_children);
     v_default constant integer := (v_count + 1) % 2;
     v_last constant integer := p_children[v_count - 1];
-    v_orders integer[] := '{}';
+    v_orders integer[] := '{}'::integer[];
     v_child integer;
 begin
     if p_name = 'if' then

@@ -22,7 +22,7 @@ as $$
 declare
     v_names text[] := ducto.config_metrics(p_config);
     v_expressions bigint;
-    v_outcomes jsonb := '{}';
+    v_outcomes jsonb := '{}'::jsonb;
     v_errors jsonb;
     v_found bigint;
     v_code text;

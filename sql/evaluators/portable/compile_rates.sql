@@ -1,5 +1,5 @@
--- Compiles and proves every expression of a config, each text once: an object that says of each text
--- either its `program` and its `price` for typical usage, or its `refusal`.
+-- Compiles and proves every expression of a config, each text once: an object that says of each
+-- text either its `program` and its `price` for typical usage, or its `refusal`.
 create or replace function ducto.compile_rates(p_config jsonb, p_metric_names text[])
 returns jsonb
 language plpgsql

@@ -1,6 +1,6 @@
--- Every error of a config, in the order in which plpython/config.py finds them. `p_outcomes` says of
--- each expression's text what compiling and proving it gave (ducto.compile_rates). Rows as those of
--- ducto.key_errors; one about an expression has instead of a message what was refused, and where.
+-- Every error of a config, in the order in which plpython/config.py finds them. `p_outcomes` says
+-- of each expression's text what compiling and proving it gave (ducto.compile_rates). Rows as those
+-- of ducto.key_errors; one about an expression has instead of a message what was refused.
 create or replace function ducto.config_errors(
     p_config jsonb,
     p_expressions bigint,
@@ -19,7 +19,7 @@ declare
         min_balance,money, plans,"", metrics,"", scale,scale,
         rounding,half_up|half_even|ceiling, low_balance_thresholds,thresholds,
         signup_bonus,positive
-    }';
+    }'::text[];
 begin
     return query select e.*, null::jsonb from ducto.key_errors('', p_config, v_kinds) e;
     if p_expressions > 20000 then

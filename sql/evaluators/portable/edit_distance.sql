@@ -20,7 +20,9 @@ begin
     for v_row in 1 .. length(p_left) loop
         v_current := array_fill(p_limit, array[v_length + 1]);
         v_current[1] := v_row;
-        for v_column in greatest(1, v_row - p_limit + 1) .. least(v_length, v_row + p_limit - 1) loop
+        for v_column in greatest(1, v_row - p_limit + 1)
+            .. least(v_length, v_row + p_limit - 1)
+        loop
             v_cost := least(
                 v_previous[v_column + 1] + 1,
                 v_current[v_column] + 1,

@@ -9,7 +9,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return concat(nullif(p_path, '') || '.', ducto.shorten(p_key, 200));
+    return concat(
+        nullif(p_path, '') || '.',
+        case when length(p_key) <= 200 then p_key else left(p_key, 197) || '...' end
+    );
 end
 $$;
 comment on function ducto.join_path(text, text) is

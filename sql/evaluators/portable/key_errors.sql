@@ -1,7 +1,7 @@
 -- The keys of an object that are not known there; `p_kinds` are the known ones in their order, each
--- with the kind of its value. Rows of an error: its path and message, and a name with the known ones
--- that it may have been meant to be, among which ducto.compile_portable looks for the nearest if the
--- error is listed. More than a hundred are never listed: of the rest only the number counts.
+-- with the kind of its value. Rows of an error: its path and message, and a name with the known
+-- ones that it may have been meant to be, among which ducto.compile_portable looks for the nearest
+-- if the error is listed. No more than a hundred are: of the rest only the number counts.
 create or replace function ducto.key_errors(p_path text, p_object jsonb, p_kinds text[])
 returns table (path text, message text, name text, known text[])
 language plpgsql

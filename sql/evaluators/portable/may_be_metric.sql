@@ -12,8 +12,8 @@ begin
     return p_name ~ '^[A-Za-z][A-Za-z0-9_]{0,62}$' and p_name <> all ('{
         ceil,floor,round,min,max,if,tier,clamp,percentile,graduated,model,operation,job_name,
         False,None,True,and,as,assert,async,await,break,class,continue,def,del,elif,else,except,
-        finally,for,from,global,import,in,is,lambda,nonlocal,not,or,pass,raise,return,try,while,with,
-        yield
+        finally,for,from,global,import,in,is,lambda,nonlocal,not,or,pass,raise,return,try,while,
+        with,yield
     }'::text[]);
 end
 $$;

@@ -17,7 +17,7 @@ begin
             select format('metrics[%s]', m.place - 1), case
                 when m.name !~ '^[A-Za-z][A-Za-z0-9_]{0,62}$' then format(
                     '''%s'' cannot be a metric: a name has up to 63 letters, digits and'
-                    ' underscores, and starts with a letter', ducto.shorten(m.name)
+                    ' underscores, and starts with a letter', ducto.shorten(m.name, 40)
                 )
                 else format('''%s'' already has a meaning and cannot be a metric', m.name) end
             from jsonb_array_elements_text(p_metrics) with ordinality m(name, place)

@@ -19,7 +19,7 @@ as $$
 declare
     v_count constant integer := cardinality(p_children);
     v_first integer := p_children[1];
-    v_orders integer[] := '{}';
+    v_orders integer[] := '{}'::integer[];
 begin
     case p_kind
         when 'unary' then

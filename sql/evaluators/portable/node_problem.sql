@@ -20,7 +20,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_functions constant text[] :=
-        '{ceil,floor,round,min,max,if,tier,clamp,percentile,graduated}';
+        '{ceil,floor,round,min,max,if,tier,clamp,percentile,graduated}'::text[];
     v_message text := case
         when p_order = -5 then '''in'' must come last in a chain of comparisons'
         when p_order = -4 and (p_kind <> 'list' or p_arity = 0)
@@ -40,7 +40,7 @@ begin
         );
     elsif p_kind = 'name' and p_word <> all (p_metric_names) then
         return ducto.expression_error(
-            format('unknown name ''%s''', ducto.shorten(p_word)),
+            format('unknown name ''%s''', ducto.shorten(p_word, 40)),
             p_start, p_end - p_start, p_word, 'names'
         );
     elsif p_kind <> 'call' then
@@ -51,24 +51,13 @@ begin
         );
     elsif p_word <> all (v_functions) then
         return ducto.expression_error(
-            format('unknown function ''%s''', ducto.shorten(p_word)),
+            format('unknown function ''%s''', ducto.shorten(p_word, 40)),
             p_start, length(p_word), p_word, 'functions'
         );
     end if;
-    v_message := case
-        when p_word in ('ceil', 'floor') and p_arity <> 1 then p_word || '(x)'
-        when p_word = 'round' and p_arity not in (1, 2) then 'round(x) or round(x, digits)'
-        when p_word in ('min', 'max') and p_arity < 1 then p_word || '(x, ...)'
-        when p_word = 'if' and p_arity <> 3 then 'if(condition, then, otherwise)'
-        when p_word = 'tier' and p_arity < 3 then 'tier(value, threshold, rate, ...[, default])'
-        when p_word = 'clamp' and p_arity <> 3 then 'clamp(x, low, high)'
-        when p_word = 'percentile' and p_arity < 2 then 'percentile(p, x, ...)'
-        when p_word = 'graduated' and (p_arity < 4 or p_arity % 2 = 1)
-            then 'graduated(value, threshold, rate, ..., last rate)' end;
-    return case when v_message is not null then ducto.expression_error(
-        format('%s() does not take %s arguments: %s', p_word, p_arity, v_message),
-        p_start, p_end - p_start, p_word
-    ) end;
+    v_message := ducto.arity_problem(p_word, p_arity);
+    return case when v_message is not null then
+        ducto.expression_error(v_message, p_start, p_end - p_start, p_word) end;
 end
 $$;
 comment on function ducto.node_problem(

@@ -33,7 +33,7 @@ declare
     -- Operators that wait for their last operand, and open brackets: the token, how tight it binds
     -- (a bracket: 0), and of a bracket how many operands lie below it and whether it has a comma.
     v_waiting integer[];
-    v_levels integer[] := '{0}';
+    v_levels integer[] := '{0}'::integer[];
     v_below integer[];
     v_commas boolean[];
     v_last integer := 1;
@@ -55,6 +55,7 @@ begin
         v_level := ducto.token_level(v_kind, p_tokens[v_token]);
         v_made := null;
         v_taken := 0;
+        v_to := p_ends[v_token];
         if v_kind <> 'prefix' and (
             v_levels[v_last] > v_level or v_levels[v_last] = v_level and v_level in (6, 7)
         ) then
@@ -83,7 +84,6 @@ begin
                     v_made := v_kind;
                     v_word := p_tokens[v_token];
                     v_from := p_starts[v_token];
-                    v_to := p_ends[v_token];
                 when 'prefix', 'infix', 'if', 'open' then
                     v_last := v_last + 1;
                     v_waiting[v_last] := v_token;
@@ -93,23 +93,19 @@ begin
                 when 'comma' then
                     v_commas[v_last] := true;
                 when 'close' then
-                    v_to := p_ends[v_token];
-                    v_from := p_starts[v_waiting[v_last]];
                     v_taken := v_top - v_below[v_last];
-                    if p_kinds[v_waiting[v_last] - 1] = 'call' then
-                        v_made := 'call';
-                        v_word := p_tokens[v_waiting[v_last] - 1];
-                        v_from := p_starts[v_waiting[v_last] - 1];
-                    elsif v_taken <> 1 or v_commas[v_last] or p_tokens[v_token] = ']' then
-                        v_made := 'list';
-                        v_word := '';
-                    else
+                    v_made := case
+                        when p_kinds[v_waiting[v_last] - 1] = 'call' then 'call'
+                        when v_taken <> 1 or v_commas[v_last] or p_tokens[v_token] = ']'
+                            then 'list' end;
+                    v_word := p_tokens[v_waiting[v_last] - 1];
+                    v_from := p_starts[v_waiting[v_last] - (v_made = 'call' is true)::integer];
+                    if v_made is null then
                         v_froms[v_top] := v_from;
                         v_tos[v_top] := v_to;
                     end if;
                     v_last := v_last - 1;
                 else
-                    -- The name of a call waits for its bracket, the operands of `if` are apart.
                     null;
             end case;
             v_token := v_token + 1;

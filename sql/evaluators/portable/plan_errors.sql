@@ -20,7 +20,7 @@ declare
         default_billing_mode,strict|overdraft, overdraft_floor,floor, max_concurrent,count,
         per_operation,operations, period,daily|weekly|monthly|yearly,
         period_anchor,calendar|account, rollover_max,positive, default,boolean
-    }';
+    }'::text[];
 begin
     if jsonb_typeof(p_plan) <> 'object' then
         path := p_path;

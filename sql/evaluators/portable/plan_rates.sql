@@ -19,7 +19,9 @@ begin
                 ducto.join_path(p_path, s.key), p_plan_key, s.key, s.value
             ) r;
     else
-        return query select r.* from ducto.section_rates(p_path, p_plan_key, 'models', p_overrides) r;
+        return query
+            select r.*
+            from ducto.section_rates(p_path, p_plan_key, 'models', p_overrides) r;
     end if;
 end
 $$;

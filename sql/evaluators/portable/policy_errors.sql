@@ -11,7 +11,7 @@ declare
     v_kinds constant text[] := '{
         billing_mode,strict|overdraft, overdraft_floor,floor, max_concurrent,count,
         required_feature,name
-    }';
+    }'::text[];
 begin
     message := coalesce(
         ducto.name_problem(to_jsonb(p_operation)),

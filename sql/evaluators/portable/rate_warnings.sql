@@ -9,7 +9,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_scale smallint := 12;
+    v_scale smallint := 12::smallint;
     v_rounding text := 'half_up';
 begin
     if p_config ? 'scale' and ducto.value_problem('scale', p_config -> 'scale') is null then

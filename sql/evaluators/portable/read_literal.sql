@@ -45,7 +45,7 @@ begin
             when length(v_whole) > 26 and value::numeric > 1e26 then 'the number %s is beyond 10^26'
             end;
     end if;
-    problem := format(problem, ducto.shorten(p_token));
+    problem := format(problem, ducto.shorten(p_token, 40));
 end
 $$;
 comment on function ducto.read_literal(text) is

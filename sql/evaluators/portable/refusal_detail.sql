@@ -23,7 +23,7 @@ begin
         'message', concat(
             p_error ->> 'message', '; did you mean ''' || v_nearest || '''?'
         ),
-        'name', ducto.shorten(p_error ->> 'name'),
+        'name', ducto.shorten(p_error ->> 'name', 40),
         'suggestion', v_nearest
     ));
 end

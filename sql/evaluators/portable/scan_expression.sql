@@ -31,7 +31,7 @@ declare
     v_depth integer := 0;
     v_opened text[];
     v_opened_at integer[];
-    v_waiting boolean[] := '{f}';
+    v_waiting boolean[] := '{f}'::boolean[];
 begin
     if length(p_text) > 2000 then
         error := ducto.expression_error(
@@ -51,18 +51,7 @@ begin
     loop
         v_at := v_after;
         v_after := v_at + length(v_token);
-        v_kind := case
-            when v_token in ('and', 'or', 'in', 'else') or v_token = 'if' and not v_wanted
-                then 'infix'
-            when v_token = 'not' then case when v_wanted then 'prefix' else 'not' end
-            when v_token ~ '^[A-Za-z_]' then 'name'
-            when v_token ~ '[0-9]' then 'number'
-            when v_token in ('+', '-') and v_wanted then 'prefix'
-            when v_token ~ '^([-+*/%<>]|[*][*]|//|[<>=!]=)$' then 'infix'
-            when v_token in ('(', '[') then 'open'
-            when v_token in (')', ']') then 'close'
-            when v_token = ',' then 'comma'
-            when v_token ~ E'^[ \t\r\n]' then 'space' end;
+        v_kind := ducto.token_kind(v_token, v_wanted);
         continue when v_kind = 'space';
         error := ducto.token_problem(
             p_text, v_token, coalesce(v_kind, ''), v_at, v_wanted, v_previous, v_opened[v_depth],

@@ -10,7 +10,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_type constant text := jsonb_typeof(p_value);
-    v_number constant numeric := case when jsonb_typeof(p_value) = 'number' then p_value::numeric end;
+    v_number constant numeric :=
+        case when jsonb_typeof(p_value) = 'number' then p_value::numeric end;
 begin
     if p_kind in ('floor', 'count') and v_type = 'null' then
         return null;

@@ -11,16 +11,17 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
+    v_compiler regproc := to_regproc('ducto.compile_plpython');
     v_result jsonb;
 begin
     if jsonb_typeof(p_config) = 'object' and octet_length(p_config::text) > 4194304 then
         return ducto.one_config_error('', 'a pricing config has at most 4 MB');
     elsif p_config @? '$.**{64}' then
         return ducto.one_config_error('', 'a pricing config is nested at most 64 deep');
-    elsif to_regproc('ducto.compile_plpython') is null then
+    elsif v_compiler is null then
         return ducto.compile_portable(p_config);
     end if;
-    execute 'select ducto.compile_plpython($1)' into v_result using coalesce(p_config, 'null');
+    execute format('select %s($1)', v_compiler) into v_result using coalesce(p_config, 'null');
     return v_result;
 end
 $$;

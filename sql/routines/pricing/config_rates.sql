@@ -1,6 +1,6 @@
 -- The expressions of a config in the order in which they are checked: the base's, then the plans'
--- overrides. Each with its path, its plan (empty: the base), section and key, and what is wrong with
--- it before it is compiled.
+-- overrides. Each with its path, its plan (empty: the base), section and key, and what is wrong
+-- with it before it is compiled.
 create or replace function ducto.config_rates(p_config jsonb)
 returns table (
     path text, plan_key text, section text, key text, expression text, problem text

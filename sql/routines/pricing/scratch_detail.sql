@@ -7,14 +7,14 @@ immutable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
-return coalesce(
-    case p_refusal ->> 'code'
-        when 'DU004' then
-            '{"message": "The model {model} has no price in this pricing; it has no _default."}'
-        when 'DU018' then
-            '{"message": "The job {job_name} has no fixed price in this pricing."}'
-        end::jsonb,
-    '{}'
-) || ((p_refusal -> 'detail') - 'version');
+return jsonb_strip_nulls(jsonb_build_object('message', case p_refusal ->> 'code'
+    when 'DU004' then format(
+        'The model %s has no price in this pricing; it has no _default.',
+        p_refusal -> 'detail' ->> 'model'
+    )
+    when 'DU018' then format(
+        'The job %s has no fixed price in this pricing.', p_refusal -> 'detail' ->> 'job_name'
+    )
+    end)) || ((p_refusal -> 'detail') - 'version');
 comment on function ducto.scratch_detail(jsonb) is
     'The detail of a refusal by a config that is not published.';

@@ -198,7 +198,7 @@ def test_a_misspelt_job_or_plan_among_thousands_is_refused_quickly(
     compilers: list[Connection],
 ) -> None:
     jobs = {f"job_{number:05d}": 1 for number in range(10_000)}
-    plans = {f"plan_{number:05d}": {} for number in range(1000)}
+    plans: dict[str, Any] = {f"plan_{number:05d}": {} for number in range(1000)}
     for db in compilers:
         with db.transaction(force_rollback=True):
             publish(db, {"models": {"m": 1}, "fixed": jobs, "plans": plans})

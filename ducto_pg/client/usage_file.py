@@ -334,11 +334,13 @@ class UsageFile:
             if len(rest) > 2 * LINE_LENGTH_MAX:
                 rest = rest[: LINE_LENGTH_MAX + 1]
             for line in lines:
+                self.position += len(line) + 1
                 yield line.removesuffix(b"\r")
         if not ending and b"\r" in rest:
             *lines, rest = rest.split(b"\r")
             yield from lines
         if rest:
+            self.position += len(rest)
             yield rest.removesuffix(b"\r")
 
     def _chunk(self) -> bytes:
@@ -346,7 +348,6 @@ class UsageFile:
         read = getattr(self.stream, "read1", self.stream.read)
         data: bytes = read(CHUNK)
         self.waiting(False)
-        self.position += len(data)
         return data
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from decimal import Context, Decimal
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ducto_pg import exact_json
 from ducto_pg.client.manager import CreditManager
 from ducto_pg.client.store import PostgresStore
 from tests.cli.conftest import PRICING, PROGRAM, Manage, Run, as_json, program
@@ -265,3 +268,171 @@ def _wait_for(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline, "nothing happened within 30 seconds"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_import_reports_what_was_committed_to_the_last_row(
+    make_db: MakeDb, tmp_path: Path, ending: signal.Signals
+) -> None:
+    dsn = make_db("plpython")
+    prepare(dsn)
+    file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 20_000)
+    command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4", "--json",
+               "--batch-size", "50"]  # fmt: skip
+    process = subprocess.Popen(
+        [*PROGRAM, *command],
+        env={**os.environ, "DATABASE_URL": dsn},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _wait_for(lambda: ledger_sum(dsn) > 0)
+    process.send_signal(ending)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    report, error = exact_json.loads(output), exact_json.loads(errors)["error"]
+    assert (error["name"], report["complete"]) == ("interrupted", False)
+    assert 0 < report["cost"] == ledger_sum(dsn) == 3 * report["charged"]
+    assert report["charged"] % 50 == 0
+
+
+def test_waiting_for_standard_input_can_be_interrupted(make_db: MakeDb, tmp_path: Path) -> None:
+    dsn = make_db("plpython")
+    prepare(dsn)
+    command = ["usage", "import", "-", "--source", "pipe", "--user", "ann", "--set", "model=gpt-4",
+               "--batch-size", "1", "--json"]  # fmt: skip
+    process = subprocess.Popen(
+        [*PROGRAM, *command],
+        env={**os.environ, "DATABASE_URL": dsn},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"input_tokens\n100\n100\n")
+    process.stdin.flush()
+    _wait_for(lambda: ledger_sum(dsn) > 0)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 1
+    report = exact_json.loads(process.stdout.read())
+    process.communicate()
+    assert report["cost"] == ledger_sum(dsn)
+
+
+def test_progress_shows_rows_rate_time_left_and_credits_on_a_terminal_only(
+    make_db: MakeDb, tmp_path: Path
+) -> None:
+    dsn = make_db("plpython")
+    prepare(dsn)
+    file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 6_000)
+    command = [*PROGRAM, "usage", "import", file, "--user", "ann", "--set", "model=gpt-4",
+               "--batch-size", "50"]  # fmt: skip
+    on_terminal = subprocess.run(
+        [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *command],
+        env={**os.environ, "DATABASE_URL": dsn, "TERM": "xterm"},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
+    shown = on_terminal.stdout.decode()
+    assert re.search(
+        r"Importing, \d+%, [\d,]+ rows, [\d,]+ a second, [\d,]+ credits, .* left", shown
+    )
+    assert "\x1b" not in shown
+    piped = program(dsn, *command[len(PROGRAM) :])
+    assert (piped.returncode, piped.stderr) == (0, "")
+
+
+def test_the_same_name_in_two_folders_is_two_files_and_one_file_by_any_path_is_one(
+    ann: CreditManager, run: Run, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--user", "ann", "--set", "model=gpt-4", "--json"]
+    for month in ("jan", "feb"):
+        (tmp_path / month).mkdir()
+        file = write(tmp_path / month / "usage.csv", "input_tokens\n100\n")
+        assert as_json(run("usage", "import", file, *options))["charged"] == 1
+    monkeypatch.chdir(tmp_path / "jan")
+    assert as_json(run("usage", "import", "usage.csv", *options))["already_charged"] == 1
+    assert as_json(run("usage", "import", "../feb/usage.csv", *options))["already_charged"] == 1
+    (tmp_path / "link.csv").symlink_to(tmp_path / "jan" / "usage.csv")
+    linked = as_json(run("usage", "import", "../link.csv", *options))
+    assert linked["already_charged"] == 1
+    assert ledger_sum(dsn) == 6
+
+
+def test_lines_that_are_added_are_charged_and_equal_lines_are_as_many_charges(
+    ann: CreditManager, run: Run, dsn: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "e.csv"
+    options = ["--user", "ann", "--set", "model=gpt-4", "--json"]
+    for text, charged in (
+        ("input_tokens\n", 0),
+        ("input_tokens\n100\n", 1),
+        ("input_tokens\n100\n100\n", 1),
+        ("\ufeffinput_tokens\r\n100\r\n\r\n100\r\n100", 1),
+        ("input_tokens\n100\n", 0),
+    ):
+        report = as_json(run("usage", "import", write(path, text), *options))
+        assert report["charged"] == charged
+    assert ledger_sum(dsn) == 9
+
+
+def test_json_lines_of_a_rejects_file(
+    ann: CreditManager, run: Run, dsn: str, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "e.jsonl",
+        '{"u": "ann", "input_tokens": 100}\n'
+        '{"u": "ann", "input_tokens": 100, "input_tokens": 200}\n'
+        '{"u": "ann", "input_tokens": null}\n'
+        '{"u": "ann", "input_tokens": "100"}\n',
+    )
+    options = ["--user-column", "u", "--set", "model=gpt-4", "--format", "jsonl"]
+    assert run("usage", "import", file, *options).exit_code == 3
+    rejects = Path(f"{file}.rejects.csv")
+    with rejects.open(newline="") as stream:
+        heading, *rows = list(csv.reader(stream))
+    assert [(row[0], row[1]) for row in rows] == [
+        ("2", "not JSON: the key 'input_tokens' appears twice in one object"),
+        ("3", "no usage in the row"),
+    ]
+    rows[0][2] = '{"u": "ann", "input_tokens": 100}'
+    with rejects.open("w", newline="") as stream:
+        csv.writer(stream).writerows([heading, *rows])
+    for charged in (1, 0):
+        again = run("usage", "import", str(rejects), *options, "--json")
+        assert exact_json.loads(again.stdout)["charged"] == charged
+    assert ledger_sum(dsn) == 9
+
+
+def test_a_rejects_file_of_standard_input(
+    ann: CreditManager, run: Run, dsn: str, tmp_path: Path
+) -> None:
+    rejects = str(tmp_path / "r.csv")
+    options = ["--user", "ann", "--set", "model=gpt-4"]
+    command = ["usage", "import", "-", "--source", "may", "--rejects", rejects, *options]
+    assert run(*command, input="input_tokens\n100\nmany\n").exit_code == 3
+    corrected = Path(rejects).read_text().replace(",many,", ",100,")
+    Path(rejects).write_text(corrected)
+    for charged in (1, 0):
+        assert as_json(run("usage", "import", rejects, *options, "--json"))["charged"] == charged
+    other = run("usage", "import", rejects, *options, "--source", "june")
+    assert (other.exit_code, "of the source 'may'" in other.stderr) == (2, True)
+    assert as_json(run(*command, "--json", input="input_tokens\n100\n"))["already_charged"] == 1
+    assert ledger_sum(dsn) == 6
+
+
+def test_the_rejects_of_an_earlier_import_stay_until_there_are_new_ones(
+    ann: CreditManager, run: Run, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "e.csv", "input_tokens\nmany\n")
+    options = ["--user", "ann", "--set", "model=gpt-4"]
+    rejects = Path(f"{file}.rejects.csv")
+    assert run("usage", "import", file, *options).exit_code == 3
+    before = rejects.read_bytes()
+    assert run("usage", "import", file, *options, "--set", "nonsense=1").exit_code == 1
+    assert rejects.read_bytes() == before
+    write(tmp_path / "e.csv", "input_tokens\n1\n")
+    assert run("usage", "import", file, *options).exit_code == 0
+    assert not rejects.exists()
+    assert run("usage", "import", file, *options, "--rejects", "/dev/null").exit_code == 0
+    assert Path("/dev/null").is_char_device()

@@ -145,26 +145,52 @@ def test_usage_is_summed_per_day_and_model(ledger: Ledger) -> None:
     ledger.use("ann", {"model": "mini", "input_tokens": 3000, "output_tokens": 7})
     ledger.use("bob", {"model": "mini", "input_tokens": 9000})
     ledger.at(utc(2026, 3, 10, 0, 1))
-    ledger.use("ann", {"model": "mini", "input_tokens": 500})
+    ledger.use("ann", {"model": "mini", "input_tokens": 500, "cache_read_tokens": 3})
     charge = ledger.use("ann", {"model": "gpt-4", "input_tokens": 100})
     ledger.spend("ann", Decimal("0.25"))
+    ledger.at(utc(2026, 3, 11))
     ledger.refund(charge, amount=1)
     sign_in(ledger, {"sub": "ann"})
     newest, oldest = date(2026, 3, 10), date(2026, 3, 9)
-    keys = ["day", "model", "spent", "allowance_consumed", "charges"]
-    keys += ["input_tokens", "output_tokens"]
     expected = [
-        (newest, "", Decimal("0.25"), 0, 1, 0, 0),
-        (newest, "gpt-4", 2, 0, 1, 100, 0),
-        (newest, "mini", Decimal("0.5"), 0, 1, 500, 0),
-        (oldest, "mini", 2, 1, 1, 3000, 7),
+        (newest, "gpt-4", 2, 0, 1, 2, 1, 100, 0, 0, 0),
+        (newest, "mini", Decimal("0.5"), 0, 0, Decimal("0.5"), 1, 500, 0, 3, 0),
+        (newest, None, Decimal("0.25"), 0, 0, Decimal("0.25"), 1, 0, 0, 0, 0),
+        (oldest, "mini", 2, 1, 0, 3, 1, 3000, 7, 0, 0),
     ]
-    assert ledger.rows("my_usage") == [dict(zip(keys, row, strict=True)) for row in expected]
-    since = ledger.rows("my_usage", start=utc(2026, 3, 10), end=utc(2026, 3, 11))
-    assert [row["day"] for row in since] == [newest] * 3
-    assert ledger.rows("my_usage", end=utc(2026, 3, 10)) == ledger.rows("my_usage")[3:]
+
+    def found(**window: Any) -> list[tuple[Any, ...]]:
+        rows = [tuple(row.values()) for row in ledger.rows("my_usage", **window)]
+        return sorted(rows, key=lambda row: (-row[0].toordinal(), str(row[1])))
+
+    expected.sort(key=lambda row: (-row[0].toordinal(), str(row[1])))
+    assert found() == expected
+    # Each day is whole, wherever in it the window begins and ends.
+    assert found(start=utc(2026, 3, 10, 12), end=utc(2026, 3, 11)) == expected[:3]
+    assert found(start=utc(2026, 3, 9, 23), end=utc(2026, 3, 10)) == expected[3:]
+    assert found(start=utc(2026, 3, 9, 1), end=utc(2026, 3, 10, 0, 0)) == expected[3:]
+    assert found(end=utc(2026, 3, 9, 1)) == expected[3:]
+    assert found(start=utc(2026, 3, 11)) == []
     ledger.at(utc(2026, 4, 8, 12))
-    assert [row["day"] for row in ledger.rows("my_usage")] == [newest] * 3
+    assert found() == expected[:3]
+
+
+def test_usage_is_the_same_rolled_up_or_not(ledger: Ledger) -> None:
+    ledger.publish()
+    ledger.grant("ann", 100)
+    usage = {"model": "mini", "input_tokens": 1000}
+    charge = ledger.use("ann", usage)
+    sign_in(ledger, {"sub": "ann"})
+    before = ledger.rows("my_usage")
+    ledger.call("rollup_usage")
+    assert ledger.value("select count(*) from ducto.credit_usage_rollup") > 0
+    assert ledger.rows("my_usage") == before
+    ledger.use("ann", usage)
+    ledger.refund(charge)
+    (row,) = ledger.rows("my_usage")
+    assert (row["spent"], row["refunded"], row["charges"], row["input_tokens"]) == (1, 1, 2, 2000)
+    ledger.call("rollup_usage")
+    assert ledger.rows("my_usage") == [row]
 
 
 def test_usage_does_not_depend_on_the_sessions_time_zone(ledger: Ledger) -> None:
@@ -181,7 +207,6 @@ def test_usage_does_not_depend_on_the_sessions_time_zone(ledger: Ledger) -> None
     ("start", "end"),
     [
         ("2026-02-02", "2026-02-01"),
-        ("2026-02-02", "2026-02-02"),
         (None, "4713-01-01 BC"),
         (None, "-infinity"),
         (None, "infinity"),

@@ -91,7 +91,7 @@ async function showUsage() {
       const line = document.createElement('tr')
       const cells = [
         date.format(new Date(row.day)),
-        row.model || 'other',
+        row.model ?? 'other',
         number.format(row.charges),
         number.format(row.input_tokens + row.output_tokens),
         number.format(row.allowance_consumed),

@@ -1,4 +1,6 @@
--- Sums the user's own entries; what teams paid for them is the teams'. A refund counts on its day.
+-- Whole UTC days, because the rollup has them per account and model: what is read grows with the
+-- days and with what is not rolled up yet, not with the user's history. What teams paid for the
+-- user is the teams'.
 create or replace function public.ducto_my_usage(
     p_start timestamptz default null,
     p_end timestamptz default null
@@ -8,9 +10,13 @@ returns table (
     model text,
     spent numeric,
     allowance_consumed numeric,
+    refunded numeric,
+    cost numeric,
     charges bigint,
     input_tokens numeric,
-    output_tokens numeric
+    output_tokens numeric,
+    cache_read_tokens numeric,
+    cache_write_tokens numeric
 )
 language plpgsql
 stable
@@ -21,46 +27,47 @@ declare
     v_user_id text := ducto.signed_in_user();
     -- The end is exclusive, and what happens now counts.
     v_end timestamptz := coalesce(p_end, ducto.now() + interval '1 microsecond');
-    -- By default thirty days of UTC, today included.
     v_start timestamptz := coalesce(
-        p_start,
-        (date_trunc('day', greatest(v_end, '2000-01-01 00:00+00') at time zone 'UTC')
-            - interval '29 days') at time zone 'UTC'
+        p_start, greatest(v_end, '2000-01-01 00:00+00') - interval '696 hours'
     );
+    v_failure jsonb := ducto.check_window(v_start, v_end);
+    v_rolled_id bigint;
 begin
-    if v_start >= v_end then
-        perform ducto.raise_error(
-            'DU017', ducto.invalid('p_start', 'The window must begin before it ends.')
-        );
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
     end if;
+    v_start := date_trunc('day', v_start, 'UTC');
+    select w.rolled_id into v_rolled_id
+    from ducto.credit_usage_watermarks w
+    where w.account_id = v_user_id;
     return query
     select
-        (t.created_at at time zone 'UTC')::date as day,
-        coalesce(t.model, ''),
-        trim_scale(-sum(t.amount)),
-        trim_scale(sum(t.allowance_consumed)),
-        count(*) filter (where t.type = 'usage'),
-        coalesce(sum(
-            case jsonb_typeof(t.metrics -> 'input_tokens')
-                when 'number' then (t.metrics -> 'input_tokens')::numeric
-            end
-        ), 0),
-        coalesce(sum(
-            case jsonb_typeof(t.metrics -> 'output_tokens')
-                when 'number' then (t.metrics -> 'output_tokens')::numeric
-            end
-        ), 0)
-    from ducto.credit_transactions t
-    where t.account_id = v_user_id
-        and t.type in ('usage', 'refund')
-        and t.created_at >= v_start
-        and t.created_at < v_end
-    group by 1, 2
-    order by 1 desc, 2;
+        (u.day_at at time zone 'UTC')::date, nullif(u.model, ''),
+        trim_scale(sum(u.spent)), trim_scale(sum(u.allowance_consumed)),
+        trim_scale(sum(u.refunded)), trim_scale(sum(u.spent + u.allowance_consumed)),
+        sum(u.charges)::bigint, sum(u.input_tokens), sum(u.output_tokens),
+        sum(u.cache_read_tokens), sum(u.cache_write_tokens)
+    from (
+        select r.start_at as day_at, r.model, r.spent, r.allowance_consumed, r.refunded,
+            r.charges, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens
+        from ducto.credit_usage_rollup r
+        where r.account_id = v_user_id and r.scope = 'detail' and r.hours = 24
+            and r.start_at >= v_start and r.start_at < v_end
+        union all
+        select date_trunc('day', e.happened_at, 'UTC'), e.model, e.spent, e.allowance_consumed,
+            e.refunded, e.charges, e.input_tokens, e.output_tokens, e.cache_read_tokens,
+            e.cache_write_tokens
+        from ducto.credit_usage_entries e
+        where e.account_id = v_user_id and e.id > coalesce(v_rolled_id, 0)
+            and e.happened_at >= v_start
+            and date_trunc('day', e.happened_at, 'UTC') < v_end
+    ) u
+    group by u.day_at, u.model
+    order by u.day_at desc, u.model;
 end
 $$;
 comment on function public.ducto_my_usage(timestamptz, timestamptz) is
-    'What the signed-in user spent per UTC day and model (empty: none), newest first; refunds '
-    'lower it. p_start: null for the 30 days up to the end; p_end: exclusive, null for now. What '
-    'a team paid is not in it. The user is taken from the verified token. Errors: DU017, DU023. '
-    'Callers: authenticated.';
+    'What the signed-in user spent per UTC day and model (null: none), newest first, for the whole '
+    'of each day between p_start (null: the 30 days up to the end) and p_end (exclusive; null: '
+    'now). Less refunds, which count against the day of their charge. What a team paid is not in '
+    'it. The user is taken from the verified token. Errors: DU017, DU023. Callers: authenticated.';

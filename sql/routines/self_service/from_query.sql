@@ -2,7 +2,8 @@
 create or replace function ducto.from_query(p_value jsonb)
 returns jsonb
 language plpgsql
-stable
+immutable
+parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

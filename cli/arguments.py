@@ -41,6 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TEXT_METRICS = frozenset({"model", "operation", "job_name"})
+FILE_SIZE_MAX = 1 << 20
 DURATION_MAX = timedelta(days=36_525)
 
 
@@ -186,10 +187,7 @@ def json_object(text: str | None, what: str) -> dict[str, Any] | None:
     if text is None:
         return None
     if text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError:
-            raise CliError(f"{text[1:]}: not text in UTF-8") from None
+        text = _text_of(text[1:])
     try:
         value = exact_json.parse(text)
     except (ValueError, RecursionError) as error:
@@ -197,3 +195,15 @@ def json_object(text: str | None, what: str) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise CliError(f"{what} must be a JSON object")
     return value
+
+
+def _text_of(file: str) -> str:
+    """What a file says; one that is far too long is not read to its end."""
+    with Path(file).open("rb") as stream:
+        data = stream.read(FILE_SIZE_MAX + 1)
+    if len(data) > FILE_SIZE_MAX:
+        raise CliError(f"{file} is larger than {FILE_SIZE_MAX >> 20} MB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CliError(f"{file}: not text in UTF-8") from None

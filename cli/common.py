@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -24,6 +25,7 @@ __all__ = [
     "json_option",
     "read_env_file",
     "resolve_dsn",
+    "standard_input",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -137,6 +139,13 @@ def connect(dsn: str | None = None, **options: Any) -> psycopg.Connection[Any]:
     except (psycopg.Error, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CliError(f"the database does not answer: {reason}", name="unavailable") from error
+
+
+def standard_input() -> BinaryIO:
+    """The bytes of standard input, which whoever started us may have closed."""
+    if sys.stdin is None:
+        raise CliError("standard input is closed")
+    return sys.stdin.buffer
 
 
 def dsn_option(command: F) -> F:

@@ -6,7 +6,9 @@ command's own module is loaded when it is run.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ducto_pg import __version__
@@ -14,7 +16,7 @@ from ducto_pg import __version__
 if TYPE_CHECKING:
     from ducto_pg.cli.root import cli
 
-__all__ = ["COMMANDS", "cli", "help_text", "main"]
+__all__ = ["COMMANDS", "abandon_output", "cli", "help_text", "main"]
 
 # Name: (where it is, what --help says about it), in the order they are listed.
 COMMANDS = {
@@ -61,13 +63,29 @@ def main() -> None:
     """The console script."""
     arguments = sys.argv[1:]
     if arguments in ([], ["-h"], ["--help"]):
-        sys.stdout.write(help_text())
+        _print(help_text())
     elif arguments == ["--version"]:
-        sys.stdout.write(f"ducto, version {__version__}\n")
+        _print(f"ducto, version {__version__}\n")
     else:
         from ducto_pg.cli.root import cli
 
         cli(prog_name="ducto")
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        abandon_output()
+        if not isinstance(error, BrokenPipeError):
+            print(f"Error: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+
+
+def abandon_output() -> None:
+    """Output that cannot be written is not tried once more when the process ends."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def __getattr__(name: str) -> Any:

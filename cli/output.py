@@ -46,6 +46,8 @@ def safe(text: str) -> str:
 def styled(*, err: bool = False) -> bool:
     """Whether standard output (or error) is a terminal that shows styles."""
     stream = sys.stderr if err else sys.stdout
+    if stream is None:
+        return False
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(stream.isatty())
@@ -64,6 +66,8 @@ def echo(
     if (bold or colour) and styled(err=err):
         shown = click.style(shown, bold=bold or None, fg=colour)
     stream = sys.stderr if err else sys.stdout
+    if stream is None:  # whoever started us has closed it
+        return
     stream.write(f"{shown}\n" if nl else shown)
     stream.flush()
 

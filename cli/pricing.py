@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ from ducto_pg.cli.arguments import (
     open_manager,
     usage,
 )
-from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, standard_input
 from ducto_pg.cli.output import counted, echo, fields, print_json, table
 from ducto_pg.cli.problems import error_lines, print_warnings
 
@@ -41,6 +40,7 @@ FILE_ARGUMENT = click.argument("file", metavar="FILE")
 # Those of ducto_pg.pricing.litellm, which is loaded only by the command that converts.
 SERVICE_TIERS = ("batches", "flex", "priority", "ultrafast", "balanced", "decisions")
 
+PRICES_SIZE_MAX = 64 << 20
 # What publishing counts, and how one of each is called.
 SIZED = {"models": "model", "tools": "tool", "fixed": "fixed job", "plans": "plan"}
 
@@ -55,7 +55,7 @@ def read(file: str) -> Any:
     from ducto_pg.pricing.config_file import ConfigFileError, read_config, read_stream
 
     try:
-        return read_stream(sys.stdin.buffer) if file == "-" else read_config(file)
+        return read_stream(standard_input()) if file == "-" else read_config(file)
     except ConfigFileError as error:
         where = "stdin: " if file == "-" else ""
         raise CliError(f"{where}{error}", name="not_a_config") from error
@@ -403,9 +403,15 @@ def import_litellm(
 
 def read_prices(file: str) -> Mapping[str, Any]:
     """LiteLLM's file: a JSON object of objects."""
-    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    if file == "-":
+        data = standard_input().read(PRICES_SIZE_MAX + 1)
+    else:
+        with Path(file).open("rb") as stream:
+            data = stream.read(PRICES_SIZE_MAX + 1)
+    if len(data) > PRICES_SIZE_MAX:
+        raise CliError(f"{file} is larger than {PRICES_SIZE_MAX >> 20} MB")
     try:
-        prices = exact_json.loads(data)
+        prices = exact_json.parse(data)
     except (ValueError, RecursionError) as error:
         raise CliError(f"{file} is not JSON: {error}") from error
     if not isinstance(prices, dict):

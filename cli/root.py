@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from ducto_pg import __version__
 from ducto_pg.cli.common import LazyGroup
 from ducto_pg.cli.failures import Failure, describe
-from ducto_pg.cli.main import COMMANDS, help_text
+from ducto_pg.cli.main import COMMANDS, abandon_output, help_text
 from ducto_pg.cli.output import echo
 
 __all__ = ["cli"]
@@ -46,9 +44,9 @@ class RootGroup(LazyGroup):
             status = super().main(
                 arguments, prog_name, complete_var, standalone_mode=False, **extra
             )
-            sys.stdout.flush()
         except BrokenPipeError:
-            _abandon_output()
+            abandon_output()
+            sys.exit(1)
         except (click.Abort, KeyboardInterrupt):
             failure = INTERRUPTED
         except Exception as error:
@@ -59,6 +57,7 @@ class RootGroup(LazyGroup):
             failure = describe(error)
         if failure is not None:
             failure.show(as_json="--json" in options)
+            _settle_output()
             sys.exit(failure.status)
         sys.exit(status if isinstance(status, int) else 0)
 
@@ -83,11 +82,13 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
             raise click.UsageError(f"an argument is not UTF-8 text: {argument!a}") from None
 
 
-def _abandon_output() -> NoReturn:
-    """Whoever read the output has left: nothing more is written, not even on exit."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(1)
+def _settle_output() -> None:
+    """What a full disk refused is not tried again on exit, which would end with another status."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        abandon_output()
 
 
 @click.group(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 import click
 
 from ducto_pg.cli.arguments import NAME, named_values
-from ducto_pg.cli.common import CliError, Group, dsn_option, json_option
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, standard_input
 from ducto_pg.cli.output import amount, fields, print_json
 from ducto_pg.cli.progress import Progress, duration
 
@@ -256,7 +255,7 @@ def _zone(name: str | None) -> tzinfo | None:
 @contextmanager
 def _opened(file: str) -> Iterator[BinaryIO]:
     if file == "-":
-        yield sys.stdin.buffer
+        yield standard_input()
         return
     with Path(file).open("rb") as stream:
         yield stream
@@ -310,7 +309,6 @@ def _import(
     from ducto_pg.client.importer import Importer, Mapper
     from ducto_pg.client.manager import CreditManager
     from ducto_pg.client.usage_file import UnusableFileError, UsageFile, form_of
-    from ducto_pg.errors import DatabaseError, InvalidArgumentError
 
     reader = UsageFile(
         stream, order.form or form_of(Path(order.file)), counted=order.key_column is None
@@ -344,7 +342,6 @@ def _import(
             mapper,
             refused.add,
             batch_size=order.batch_size,
-            isolate=(InvalidArgumentError, DatabaseError),
             progress=lambda summary: _show(progress, reader, summary),
         )
         started = time.monotonic()

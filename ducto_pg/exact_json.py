@@ -59,7 +59,7 @@ def _number(text: str) -> Decimal:
     return value
 
 
-def parse(text: str) -> Any:
+def parse(text: str | bytes | bytearray) -> Any:
     """Parse JSON that a person or another program wrote; what is ambiguous is a ValueError."""
     return json.loads(
         text, parse_float=_number, parse_constant=_refuse_constant, object_pairs_hook=_object

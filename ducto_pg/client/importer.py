@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ducto_pg import exact_json
 from ducto_pg.client.results import EXACT
 from ducto_pg.client.usage_file import Reject, Row
+from ducto_pg.errors import DatabaseError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from ducto_pg.client.store import Store
@@ -256,6 +257,14 @@ class _UnderWay:
     refused: list[Reject]
 
 
+def concerns_one_row(error: Exception) -> bool:
+    """Whether an error of a batch is about what one of its rows holds, not about the server."""
+    if isinstance(error, InvalidArgumentError):
+        return True
+    # Data that cannot be what it should be, and what is beyond a limit of the server.
+    return isinstance(error, DatabaseError) and error.code[:2] in ("22", "54")
+
+
 class Importer:
     """Feeds rows to the database in batches and counts what came of them."""
 
@@ -266,10 +275,10 @@ class Importer:
         reject: Callable[[Reject], None],
         *,
         batch_size: int = 200,
-        isolate: tuple[type[Exception], ...] = (),
+        isolate: Callable[[Exception], bool] = concerns_one_row,
         progress: Callable[[Summary], None] = lambda summary: None,
     ) -> None:
-        """`isolate`: errors of a whole batch that are narrowed down to the row that causes them."""
+        """`isolate` tells errors of a batch that are narrowed down to the row that causes them."""
         self._store = store
         self._mapper = mapper
         self._reject = reject
@@ -335,7 +344,9 @@ class Importer:
         try:
             charges = [charge for _, charge in batch]
             answers: list[Answer] = self._store.call("ducto_deduct_batch", p_charges=charges)
-        except self._isolate as error:
+        except Exception as error:
+            if not self._isolate(error):
+                raise
             if len(batch) == 1:
                 outcomes.append((batch[0][0], str(error)))
                 return

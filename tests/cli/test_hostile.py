@@ -500,6 +500,27 @@ def test_a_reader_that_left_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def test_streams_that_are_closed_or_full(shop: dict[str, str]) -> None:
+    def shell(command: str, redirections: str) -> tuple[int, str]:
+        line = f"exec {shlex.join([*PROGRAM, *shlex.split(command)])} {redirections}"
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": shop["dsn"]}
+        done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
+        assert "Traceback" not in done.stderr
+        assert "Exception ignored" not in done.stderr
+        return done.returncode, done.stderr
+
+    for command in ("--help", "--version", "credits --help", "credits balance ann"):
+        assert shell(command, ">&-") == (0, "")
+        assert shell(command, ">&- 2>&-") == (0, "")
+        assert shell(command, "> /dev/full") == (1, "Error: No space left on device\n")
+    assert shell("credits nonsense", "2>&-") == (2, "")
+    closed = "Error: standard input is closed\n"
+    for command in ("pricing validate -", "usage import - --user u --source s"):
+        assert shell(command, "<&-") == (1, closed)
+    endless = shell("credits deduct u --metrics @/dev/zero", "")
+    assert endless == (1, "Error: /dev/zero is larger than 1 MB\n")
+
+
 def test_an_env_file_of_any_kind(tmp_path: Path, shop: dict[str, str]) -> None:
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfDATABASE_URL=" + shop["dsn"].encode() + b"\r\n")
     assert process("pricing", "list", cwd=tmp_path).returncode == 0

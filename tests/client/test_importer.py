@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ducto_pg import exact_json
-from ducto_pg.client.importer import Importer, Mapper, instant
+from ducto_pg.client.importer import Importer, Mapper, concerns_one_row, instant
 from ducto_pg.client.usage_file import (
     Origin,
     Reject,
@@ -23,6 +23,7 @@ from ducto_pg.client.usage_file import (
     csv_line,
     split_csv,
 )
+from ducto_pg.errors import DatabaseError, InvalidArgumentError, UnavailableError
 
 COST = {"cost": Decimal("0.1"), "amount": Decimal("0.1"), "allowance_consumed": 0}
 
@@ -86,7 +87,7 @@ def run(
         mapper(**options),
         rejects.append,
         batch_size=batch_size,
-        isolate=(RuntimeError,),
+        isolate=lambda error: isinstance(error, RuntimeError),
     )
     return importer.run(rows(text, form)), rejects
 
@@ -532,8 +533,17 @@ def test_a_batch_that_is_lost_half_way_counts_what_is_certain() -> None:
 
     importer = Importer(
         Failing(), mapper(columns={"input_tokens": "In", "model": "M"}), lambda reject: None,
-        batch_size=4, isolate=(RuntimeError,),
+        batch_size=4, isolate=lambda error: isinstance(error, RuntimeError),
     )  # fmt: skip
     with pytest.raises(Lost):
         importer.run(rows("In,M\n1,a\n2,a\n3,lost\n4,a\n"))
     assert importer.summary.charged == 2
+
+
+def test_only_what_concerns_one_row_is_narrowed_down_to_it() -> None:
+    for code, one_row in (("22P05", True), ("54000", True), ("25006", False), ("53100", False)):
+        error = DatabaseError("?")
+        error.code = code
+        assert concerns_one_row(error) is one_row
+    assert concerns_one_row(InvalidArgumentError())
+    assert not concerns_one_row(UnavailableError())

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ducto_pg.client.arguments import text
 from ducto_pg.client.usage import UsageMetrics
 from ducto_pg.errors import InvalidArgumentError
 
@@ -52,7 +53,7 @@ def usage_from(response: Any, *, model: str | None = None) -> UsageMetrics:
     counts |= _tools(response, usage)
     counts["total_tokens"] = sum(counts[name] for name in APART if name in counts)
     named = model or _member(response, "model", "model_version", "modelVersion")
-    counts["model"] = str(named).removeprefix("models/") if named else None
+    counts["model"] = text("model", named).removeprefix("models/") if named else None
     return UsageMetrics(**counts)
 
 
@@ -124,7 +125,7 @@ def _count(holder: Any, *names: str) -> int:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidArgumentError(
-            f"response reports {names[0]} as {value!r}, which is no count.",
+            f"response reports {names[0]} as a {type(value).__name__} that is no count.",
             detail={"argument": "response"},
         )
     return value

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from ducto_pg import exact_json
 from ducto_pg.client.answers import cap_parameters
+from ducto_pg.client.arguments import text
 from ducto_pg.client.results import SpendCap
 from ducto_pg.client.store import checked_names, json_text
 from ducto_pg.errors import (
@@ -56,8 +57,12 @@ TOTAL = re.compile(r"/([0-9]+)$")
 
 
 def _address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(text("url", url))
+        usable = parts.scheme in ("http", "https") and parts.netloc and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
         raise InvalidArgumentError(
             "url must be a project's address such as https://abc.supabase.co.",
             detail={"argument": "url"},
@@ -66,7 +71,7 @@ def _address(url: str) -> str:
 
 
 def _headers(key: str) -> dict[str, str]:
-    if not key or not key.isascii() or not key.isprintable():
+    if not text("key", key) or not key.isascii() or not key.isprintable():
         raise InvalidArgumentError(
             "key must be the project's service role key.", detail={"argument": "key"}
         )

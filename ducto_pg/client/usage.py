@@ -64,17 +64,22 @@ class UsageMetrics:
         }
         if self.tool_calls:
             metrics["tool_calls"] = _counted(self.tool_calls)
+        if not isinstance(self.extra, Mapping):
+            raise _refused("extra", "must be a dict of metrics")
         for name, value in self.extra.items():
             if name in _NAMES:
-                raise InvalidArgumentError(
-                    f"extra names {name}, which is a metric of its own: pass {name}=…",
-                    detail={"argument": f"metrics.extra.{name}"},
-                )
+                raise _refused("extra", f"names {name}, which is a metric of its own: {name}=…")
             metrics[name] = value
         return metrics
 
 
 _NAMES = frozenset(item.name for item in fields(UsageMetrics))
+
+
+def _refused(name: str, sentence: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"metrics.{name} {sentence}.", detail={"argument": f"metrics.{name}"}
+    )
 
 
 def _counted(calls: Sequence[ToolCall | str] | Mapping[str, int] | int) -> dict[str, int] | int:
@@ -83,8 +88,14 @@ def _counted(calls: Sequence[ToolCall | str] | Mapping[str, int] | int) -> dict[
         return calls
     if isinstance(calls, Mapping):
         return dict(calls)
+    if isinstance(calls, str) or not isinstance(calls, Sequence):
+        raise _refused("tool_calls", "must be a list of ToolCall, or a number of calls")
     counts: dict[str, int] = {}
     for call in calls:
-        one = ToolCall(call) if isinstance(call, str) else call
+        one: object = ToolCall(call) if isinstance(call, str) else call
+        if not isinstance(one, ToolCall) or type(one.name) is not str:
+            raise _refused("tool_calls", "must name each tool: ToolCall(name=…)")
+        if type(one.count) is not int:
+            raise _refused("tool_calls", "must count calls in whole numbers")
         counts[one.name] = counts.get(one.name, 0) + one.count
     return counts

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from ducto_pg import errors
+from ducto_pg.client.arguments import text
 from ducto_pg.client.usage import UsageMetrics
 from ducto_pg.exact_json import dumps
 from ducto_pg.plpython.config import CheckedConfig
@@ -142,13 +143,15 @@ class PricingEngine:
         self, usages: Iterable[UsageMetrics | Mapping[str, Any]], plan: str | None = None
     ) -> list[CostBreakdown]:
         """The prices of several usages, in order; the first that has none raises."""
+        if isinstance(usages, str | Mapping) or not isinstance(usages, Iterable):
+            raise _refused("The usages must be a list.")
         return [self.calculate(metrics, plan) for metrics in usages]
 
     def get_fixed_cost(self, job_name: str, plan: str | None = None) -> Decimal | None:
         """The price of a job of the `fixed` section, in credits; None if there is no such job."""
         plan_key = self._plan_key(plan)
         try:
-            return _trimmed(self._pricing.fixed_cost(job_name, plan_key))
+            return _trimmed(self._pricing.fixed_cost(text("job_name", job_name), plan_key))
         except PricingFailure as failure:
             if failure.code == errors.UnknownFixedJobError.code:
                 return None
@@ -156,7 +159,7 @@ class PricingEngine:
 
     def has_model(self, model: str, plan: str | None = None) -> bool:
         """Whether exactly this model has a price of its own."""
-        match = match_model(self._rates, self._plan_key(plan), model)
+        match = match_model(self._rates, self._plan_key(plan), text("model", model))
         return match is not None and match[1] == model
 
     def resolve_model(self, model: str, plan: str | None = None) -> str | None:
@@ -164,7 +167,7 @@ class PricingEngine:
 
         None when nothing matches.
         """
-        match = match_model(self._rates, self._plan_key(plan), model)
+        match = match_model(self._rates, self._plan_key(plan), text("model", model))
         return None if match is None else match[1]
 
     def pricing_schema(self) -> PricingConfig:
@@ -172,10 +175,10 @@ class PricingEngine:
         return PricingConfig.from_dict(self._config)
 
     def _plan_key(self, plan: str | None) -> str:
-        if plan is None or plan in self._plan_keys:
+        if plan is None or text("plan", plan) in self._plan_keys:
             return plan or ""
         raise errors.PlanNotFoundError(
-            f"There is no plan {plan!r} in this pricing.",
+            f"There is no plan {plan[:200]!r} in this pricing.",
             detail={"plan_key": plan, "nearest": nearest(plan, self._plan_keys)},
         )
 
@@ -208,16 +211,22 @@ def _prepared(usage: UsageMetrics | Mapping[str, Any]) -> dict[str, Any]:
     """The metrics as a database passes them: numbers as Decimal, bounded in size."""
     metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
     if not isinstance(metrics, Mapping):
-        raise errors.InvalidArgumentError(
-            "The metrics must be an object.", detail={"argument": "metrics"}
-        )
-    prepared = {name: _exact(value) for name, value in metrics.items()}
-    calls = prepared.get("tool_calls")
-    if isinstance(calls, dict | list) and len(dumps(calls).encode()) > METRICS_BYTES_LIMIT:
-        raise errors.InvalidArgumentError(
-            "The metrics are larger than 64 kB.", detail={"argument": "metrics"}
-        )
+        raise _refused("The metrics must be an object.")
+    if not all(isinstance(name, str) for name in metrics):
+        raise _refused("The names of metrics must be text.")
+    try:
+        prepared = {name: _exact(value) for name, value in metrics.items()}
+        calls = prepared.get("tool_calls")
+        size = len(dumps(calls)) if isinstance(calls, dict | list) else 0
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _refused(f"The metrics cannot be written as JSON: {error}.") from None
+    if size > METRICS_BYTES_LIMIT:
+        raise _refused("The metrics are larger than 64 kB.")
     return prepared
+
+
+def _refused(sentence: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(sentence, detail={"argument": "metrics"})
 
 
 def _exact(value: Any) -> Any:

@@ -28,10 +28,15 @@ class _Section:
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """Read the format's own form; raises ConfigError for a key that it does not have."""
         names = {item.name for item in fields(cls)}
+        if not isinstance(config, Mapping):
+            raise ConfigError(f"A pricing, or a plan of it, must be an object, not {config!r:.60}.")
         unknown = sorted(str(name) for name in config if name not in names)
         if unknown:
             raise ConfigError(f"The pricing config is not valid: unknown key {unknown[0]!r}.")
-        return cls(**config)
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise ConfigError(f"The pricing config is not valid: {error}.") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The format's own form, without what was left out."""
@@ -80,16 +85,26 @@ class PricingConfig(_Section):
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> Self:
         """Read the format's own form; plans may be a list, or an object by their ids."""
+        if not isinstance(config, Mapping):
+            raise ConfigError("The pricing config must be an object.")
         plans = config.get("plans") or ()
         if isinstance(plans, Mapping):
-            plans = [{"id": key, **plan} for key, plan in plans.items()]
+            plans = [
+                {"id": key, **plan} if isinstance(plan, Mapping) else plan
+                for key, plan in plans.items()
+            ]
+        if isinstance(plans, str) or not isinstance(plans, Sequence):
+            raise ConfigError("The plans of a pricing must be a list, or an object by their ids.")
         read = tuple(PlanConfig.from_dict(plan) for plan in plans)
         return super().from_dict({**config, "plans": read})
 
     def to_dict(self) -> dict[str, Any]:
         """The format's own form, without what was left out."""
         plain = super().to_dict()
-        plans = [plan.to_dict() for plan in plain.pop("plans")]
+        given: object = plain.pop("plans", None)
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise ConfigError("The plans of a pricing must be a list of PlanConfig.")
+        plans = [plan.to_dict() if isinstance(plan, PlanConfig) else plan for plan in given]
         return {**plain, "plans": plans} if plans else plain
 
 

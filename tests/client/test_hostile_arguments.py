@@ -22,9 +22,13 @@ from ducto_pg import (
     InvalidArgumentError,
     NotInstalledError,
     PostgresStore,
+    PricingConfig,
+    PricingEngine,
     SpendCap,
+    SupabaseStore,
     ToolCall,
     UsageMetrics,
+    usage_from,
 )
 from tests.support.databases import Connection
 
@@ -208,3 +212,49 @@ def test_a_wrong_argument_is_named(
         getattr(manager, method)(**given)
     assert caught.value.detail == {"argument": named}
     assert str(caught.value).startswith(named)
+
+
+ENGINE = PricingEngine.from_dict({"models": {"m": "input_tokens * 2"}, "fixed": {"report": 5}})
+# What works without a database: each with the hostile value somewhere in it.
+OFFLINE: dict[str, Callable[[Any], object]] = {
+    "from_dict": PricingEngine.from_dict,
+    "from_dict models": lambda value: PricingEngine.from_dict({"models": value}),
+    "from_dict expression": lambda value: PricingEngine.from_dict({"models": {"m": value}}),
+    "from_dict plans": lambda value: PricingEngine.from_dict({"models": {"m": 1}, "plans": value}),
+    "calculate": ENGINE.calculate,
+    "calculate plan": lambda value: ENGINE.calculate({"model": "m"}, value),
+    "calculate model": lambda value: ENGINE.calculate({"model": value}),
+    "calculate input_tokens": lambda value: ENGINE.calculate({"model": "m", "input_tokens": value}),
+    "calculate tool_calls": lambda value: ENGINE.calculate({"model": "m", "tool_calls": value}),
+    "calculate_batch": ENGINE.calculate_batch,
+    "get_fixed_cost": ENGINE.get_fixed_cost,
+    "has_model": ENGINE.has_model,
+    "resolve_model": ENGINE.resolve_model,
+    "usage_from": usage_from,
+    "usage_from usage": lambda value: usage_from({"usage": value}),
+    "usage_from tokens": lambda value: usage_from({"usage": {"prompt_tokens": value}}),
+    "usage_from model": lambda value: usage_from({"usage": {"prompt_tokens": 1}}, model=value),
+    "PricingConfig.from_dict": PricingConfig.from_dict,
+    "PricingConfig plans": lambda value: PricingConfig.from_dict({"models": {}, "plans": value}),
+    "PricingConfig(models)": lambda value: PricingEngine.from_dict(PricingConfig(models=value)),
+    "PricingConfig(plans)": lambda value: PricingConfig(models={"m": 1}, plans=value).to_dict(),
+    "tool_calls": lambda value: UsageMetrics(tool_calls=value).to_dict(),
+    "a tool call": lambda value: UsageMetrics(tool_calls=[value]).to_dict(),
+    "a tool's count": lambda value: UsageMetrics(tool_calls=[ToolCall("a", value)]).to_dict(),
+    "extra": lambda value: UsageMetrics(extra=value).to_dict(),
+    "PostgresStore": PostgresStore,
+    "SupabaseStore url": lambda value: SupabaseStore(value, "key").close(),
+    "SupabaseStore key": lambda value: SupabaseStore("https://x.example", value).close(),
+}
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_without_a_database_it_is_the_same(name: str) -> None:
+    for value in [*HOSTILE, "http://[", "https://x:y"]:
+        try:
+            OFFLINE[name](value)
+        except DuctoError as error:
+            if "\n" in str(error) or len(str(error)) > 1000:
+                pytest.fail(f"{shown(value)}: {type(error).__name__}: {str(error)[:300]}")
+        except Exception as error:
+            pytest.fail(f"{shown(value)}: {type(error).__name__}: {str(error)[:300]}")

@@ -227,5 +227,5 @@ def test_a_response_without_usage_is_refused(response: Any) -> None:
 
 @pytest.mark.parametrize("count", ["12", 1.5, -1, True])
 def test_a_count_that_is_none_is_refused(count: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="which is no count"):
+    with pytest.raises(InvalidArgumentError, match="that is no count"):
         usage_from({"usage": {"prompt_tokens": count, "completion_tokens": 1}})

@@ -9,11 +9,9 @@ import pytest
 from psycopg import conninfo, sql
 
 from ducto_pg.install.migrate import migrate
-from tests.conftest import Connect
 from tests.support import js
 from tests.support.databases import Databases
 from tests.support.postgrest import Project, supabase_project
-from tests.support.pricing import publish
 from tests.support.supabase import open_everything
 
 # What `postgres` is on Supabase; the names are the tests' own, because roles are the cluster's.
@@ -62,8 +60,11 @@ def hosted(databases: Databases) -> Iterator[Project]:
                 admin.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 
-def test_usage_is_priced_and_charged_over_http(hosted: Project, connect: Connect) -> None:
-    publish(connect(hosted.dsn), CONFIG)
+def test_pricing_is_published_and_usage_charged_over_http(hosted: Project) -> None:
+    assert hosted.serve("pricing_validate", config=CONFIG)["valid"] is True
+    assert hosted.serve("pricing_set", config=CONFIG)["version"] == 1
+    wrong = hosted.rpc("pricing_set", hosted.service_key, config={"models": {"m": "1 +"}})
+    assert (wrong.status, wrong.body["code"]) == (422, "DU005")
     hosted.serve("add_credits", user_id="ann", amount=10)
     usage = {"model": "gpt-4", "input_tokens": 100}
     assert hosted.serve("deduct", user_id="ann", metrics=usage)["balance_after"] == 7

@@ -140,9 +140,9 @@ def _answer(status: int, response: Any) -> Answer:
 
 
 def install(dsn: str) -> None:
-    """What a project's default privileges are, and ducto-pg despite them."""
+    """A project's default privileges, and ducto-pg without PL/Python, which hosted ones forbid."""
     supabase.open_everything(dsn)
-    migrate(dsn)
+    migrate(dsn, evaluator="portable")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ducto_pg import exact_json
 from ducto_pg.client.importer import Importer, Mapper, concerns_one_row, instant
@@ -122,6 +125,22 @@ def test_cells(text: str, cells: list[str]) -> None:
 def test_quotes_are_strict(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}$"):
         split_csv(text)
+
+
+@given(st.text(st.sampled_from('a ,"\t'), max_size=12))
+def test_cells_are_those_of_the_standard_library_or_refused(text: str) -> None:
+    try:
+        found = split_csv(text)
+    except ValueError:
+        return
+    assert found == next(csv.reader([text], strict=True), [""])
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8")), min_size=1))
+def test_whatever_the_standard_library_writes_is_read(cells: list[str]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    assert split_csv(text.getvalue()) == split_csv(csv_line(cells)) == cells
 
 
 def test_an_unclosed_quote_ends_with_its_line() -> None:

@@ -11,6 +11,7 @@ from tests.conftest import MakeDb
 from tests.docs.test_reference import results
 from tests.support.databases import Connection, open_connection
 from tests.support.ledger import Ledger
+from tests.types.matching import problem
 
 KINDS: LiteralString = """
     select p.proname, p.proretset, coalesce(p.proargnames[p.pronargs + 1:], '{}')
@@ -43,17 +44,17 @@ def test_every_shape_is_used_and_every_type_is_known(shapes: Shapes) -> None:
 
 def wrong(shapes: Shapes, name: str, value: Any) -> list[str]:
     """What is wrong with a result, as a list."""
-    problem = shapes.problem(shapes.results[name], value, name)
-    return [problem] if problem else []
+    found = problem(shapes, shapes.results[name], value, name)
+    return [found] if found else []
 
 
 def test_real_results_are_of_their_types(shapes: Shapes, make_db: MakeDb) -> None:
     with open_connection(make_db()) as connection:
         problems = [
-            problem
+            found
             for name, result in results(connection)
             if name in shapes.results
-            for problem in wrong(shapes, name, result)
+            for found in wrong(shapes, name, result)
         ]
     assert problems == []
 
@@ -135,7 +136,7 @@ def test_columns_that_are_null_are_said_to_be(shapes: Shapes, ledger: Ledger) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "problem"),
+    ("kind", "value", "said"),
     [
         ("text", "x", None),
         ("text?", None, None),
@@ -156,9 +157,9 @@ def test_columns_that_are_null_are_said_to_be(shapes: Shapes, ledger: Ledger) ->
     ],
 )
 def test_a_value_that_is_not_of_a_type_is_noticed(
-    shapes: Shapes, kind: str, value: Any, problem: str | None
+    shapes: Shapes, kind: str, value: Any, said: str | None
 ) -> None:
-    assert shapes.problem(parse_type(kind), value) == problem
+    assert problem(shapes, parse_type(kind), value) == said
 
 
 @pytest.mark.parametrize("text", ["", "a b", "text!", "'open", "a |"])

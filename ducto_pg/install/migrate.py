@@ -186,6 +186,9 @@ def _connection(conninfo_or_connection: str | Connection) -> Iterator[Connection
 
 
 def _plan(connection: Connection, manifest: Manifest, evaluator: Evaluator) -> MigrationReport:
+    with _looking(connection) as cursor:
+        cursor.execute(PINNED)
+        _refuse_others(cursor)
     found = _status(connection, manifest, evaluator)
     if found.unknown:
         raise MigrationError(
@@ -201,9 +204,21 @@ def _plan(connection: Connection, manifest: Manifest, evaluator: Evaluator) -> M
         evaluator=found.next_evaluator,
         applied=found.pending,
         routines=_count_routines(manifest, found.next_evaluator),
-        notes=(),
+        notes=found.warnings,
         dry_run=True,
     )
+
+
+def _refuse_others(cursor: psycopg.Cursor[Any]) -> None:
+    """Only the owner of what is installed, or a member of it, could do what the plan says."""
+    cursor.execute(
+        "select pg_get_userbyid(n.nspowner) from pg_namespace as n"
+        " where n.nspname = 'ducto' and not pg_has_role(n.nspowner, 'usage')"
+    )
+    for (owner,) in cursor:
+        raise MigrationError(
+            f"schema ducto belongs to {owner}; migrate as {owner} or a member of it"
+        )
 
 
 def _apply(

@@ -86,6 +86,61 @@ def test_the_script_is_printed_without_a_database() -> None:
     assert "plpython3u;" not in portable
 
 
+def test_the_script_carries_what_was_chosen() -> None:
+    words = ["migrate", "--sql", "--no-transaction", "--role-prefix", "shop_", "--no-roles",
+             "--grant", "web=app=service", "--grant", "reports=reader", "--revoke", "old",
+             "--lock-timeout", "123"]  # fmt: skip
+    choices = Choices(
+        role_prefix="shop_",
+        create_roles=False,
+        grants={"web=app": "service", "reports": "reader"},
+        revokes=("old",),
+        lock_timeout_ms=123,
+    )
+    assert ducto(*words).stdout == build_script(choices, transaction=False)
+
+
+def test_access_is_given_and_taken_by_name(empty_dsn: str) -> None:
+    granted = ducto("migrate", "--dsn", empty_dsn, "--grant", "pg_monitor=service", "--json")
+    assert granted.exit_code == 0, granted.output
+    assert ducto("migrate", "--dsn", empty_dsn).exit_code == 0
+    may = "select has_function_privilege('pg_monitor', 'ducto_get_balance(text)', 'execute')"
+    with open_connection(empty_dsn) as connection:
+        assert connection.execute(may.encode()).fetchone() == (True,)
+        assert ducto("migrate", "--dsn", empty_dsn, "--revoke", "pg_monitor").exit_code == 0
+        assert connection.execute(may.encode()).fetchone() == (False,)
+    assert "the role nobody_of_that_name does not exist" in failure(
+        ducto("migrate", "--dsn", empty_dsn, "--grant", "nobody_of_that_name=admin")
+    )
+
+
+def test_status_and_migrate_warn_of_a_public_that_may_create(empty_dsn: str) -> None:
+    with open_connection(empty_dsn) as connection:
+        connection.execute("grant create on schema public to public")
+    warning = "PUBLIC may create objects in the schema public"
+    assert f"note: {warning}" in ducto("migrate", "--dsn", empty_dsn).stdout
+    assert f"Warning: {warning}" in ducto("status", "--dsn", empty_dsn).stdout
+    facts = json.loads(ducto("status", "--dsn", empty_dsn, "--json").stdout)
+    assert facts["owner"] == "ducto_owner"
+    assert facts["warnings"][0].startswith(warning)
+
+
+def test_a_wait_is_reported_where_it_is_no_result(empty_dsn: str) -> None:
+    assert ducto("migrate", "--dsn", empty_dsn, "--evaluator", "portable").exit_code == 0
+    with open_connection(empty_dsn, application_name="nightly") as reader:
+        reader.execute("begin")
+        reader.execute("lock table ducto.settings in share mode")
+        words = ["migrate", "--dsn", empty_dsn, "--lock-timeout", "50", "--retries", "1"]
+        waited = ducto(*words, "--role-prefix", "other_", "--no-roles")
+        reader.execute("rollback")
+    assert waited.exit_code == 1
+    assert waited.stdout == ""
+    lines = waited.stderr.splitlines()
+    assert lines[0].startswith("waiting: ")
+    assert "(nightly, role postgres, idle in transaction, " in lines[0]
+    assert "gave up after 2 attempts, having changed nothing" in lines[1]
+
+
 def test_the_dsn_comes_from_the_environment_or_an_env_file(
     empty_dsn: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +186,10 @@ def test_a_database_that_does_not_exist_is_one_sentence(empty_dsn: str) -> None:
 def test_a_command_line_that_makes_no_sense_exits_with_2() -> None:
     assert ducto("no-such-command").exit_code == 2
     assert ducto("migrate", "--evaluator", "abacus").exit_code == 2
+    assert ducto("migrate", "--no-transaction").exit_code == 2
+    for grant in ("app", "app=owner", "=reader", "app=reader=", ""):
+        assert ducto("migrate", "--sql", "--grant", grant).exit_code == 2
+    assert ducto("migrate", "--sql", "--lock-timeout", "0").exit_code == 2
 
 
 def test_help_lists_every_command_and_loads_none() -> None:

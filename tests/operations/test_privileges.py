@@ -14,13 +14,19 @@ from tests.support.supabase import open_everything, supabase_roles
 
 
 @pytest.fixture
-def empty(cluster: Server, databases: Databases) -> Iterator[Connection]:
-    """An empty database on a server with Supabase's roles."""
+def dsn(cluster: Server, databases: Databases) -> Iterator[str]:
+    """The DSN of an empty database on a server with Supabase's roles."""
     with supabase_roles(cluster):
         dsn = databases.create_empty()
-        with open_connection(dsn) as connection:
-            yield connection
+        yield dsn
         databases.drop(dsn)
+
+
+@pytest.fixture
+def empty(dsn: str) -> Iterator[Connection]:
+    """A connection to it."""
+    with open_connection(dsn) as connection:
+        yield connection
 
 
 def said() -> str:
@@ -33,8 +39,8 @@ def test_the_page_says_what_the_catalog_says(empty: Connection) -> None:
     assert matrix(empty) == said(), "run: make privileges"
 
 
-def test_an_upgrade_opens_nothing_and_closes_what_was_opened(empty: Connection) -> None:
-    open_everything(empty.info.dsn)
+def test_an_upgrade_opens_nothing_and_closes_what_was_opened(dsn: str, empty: Connection) -> None:
+    open_everything(dsn)
     migrate(empty)
     assert matrix(empty) == said()
     for role in ROLES:

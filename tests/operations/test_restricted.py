@@ -237,8 +237,9 @@ def test_who_is_not_the_owner_is_told_before_anything_is_tried(
     name = conninfo.conninfo_to_dict(empty)["dbname"]
     admin.execute(f"grant create on database {name} to {APP}".encode())
     sentence = f"^schema ducto belongs to {HOST}; migrate as {HOST} or a member of it$"
-    with pytest.raises(MigrationError, match=sentence):
-        migrate(stranger, role_prefix=OTHER)
+    for dry_run in (False, True):
+        with pytest.raises(MigrationError, match=sentence):
+            migrate(stranger, role_prefix=OTHER, dry_run=dry_run)
     assert admin.execute("select from pg_roles where rolname like %s", [f"{OTHER}%"]).rowcount == 0
     admin.execute(f"grant {HOST} to {APP}".encode())
     migrate(stranger)

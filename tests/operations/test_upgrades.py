@@ -76,7 +76,9 @@ def busy(db: Connection) -> Connection:
     return db
 
 
-def test_running_again_locks_no_table_for_anybody(busy: Connection, connect: Connect) -> None:
+def test_running_again_locks_no_table_for_anybody(
+    busy: Connection, dsn: str, connect: Connect
+) -> None:
     session = connect()
     session.execute("begin")
     before = snapshot(busy)
@@ -94,7 +96,7 @@ def test_running_again_locks_no_table_for_anybody(busy: Connection, connect: Con
     ).fetchall()
     # Only what runs take their turn on.
     assert rows == [("migrations", "ShareRowExclusiveLock")]
-    with charging(session.info.dsn) as seen:
+    with charging(dsn) as seen:
         until(lambda: len(seen.seconds) > 20, "charges pass by")
     assert seen.errors == []
     session.execute("commit")

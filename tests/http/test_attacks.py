@@ -257,6 +257,26 @@ def test_the_private_schema_is_not_served(priced: Project, thief: str, header: s
     assert priced.request("GET", "/credit_accounts", token=priced.service_key).status == 404
 
 
+def test_the_list_of_functions_shows_a_caller_what_they_may_call(
+    priced: Project, thief: str
+) -> None:
+    def listed(token: str) -> set[str]:
+        paths = priced.request("GET", "/", token=token).body["paths"]
+        return {path.removeprefix("/rpc/") for path in paths} - {"/"}
+
+    assert listed(priced.anon_key) == set()
+    own = listed(priced.user_token(thief))
+    assert own and all(name.startswith("ducto_my_") for name in own)
+    assert own < listed(priced.service_key) | own
+
+
+def test_get_changes_nothing(priced: Project, thief: str) -> None:
+    path = f"/rpc/ducto_add_credits?p_user_id={thief}&p_amount=5"
+    assert priced.request("GET", path, token=priced.service_key).status == 405
+    assert refused(priced.request("GET", path, token=priced.user_token(thief)))
+    assert priced.serve("get_balance", user_id=thief)["balance"] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "body"),
     [

@@ -5,6 +5,7 @@ Generated from ducto_pg/client/manager.py by tools/asyncify.py; change that file
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -60,6 +61,8 @@ from ducto_pg.pricing.typed import PricingConfig, plain_config
 
 __all__ = ["AsyncCreditManager"]
 
+logger = logging.getLogger(__name__)
+
 
 class AsyncCreditManager:
     """Accounts, charges, holds, refunds, plans, caps and pricing over a store.
@@ -98,9 +101,14 @@ class AsyncCreditManager:
         await migrate_async_store(self._store)
 
     async def _report(self, events: Iterable[Event]) -> None:
-        if self._emitter is not None:
-            for event_type, data in events:
+        if self._emitter is None:
+            return
+        for event_type, data in events:
+            try:
                 await finished(self._emitter.emit(event_type, data))
+            except Exception:
+                # What was done is done, whoever failed to hear of it.
+                logger.exception("the emitter failed on %s", event_type)
 
     async def _charge(self, function: str, params: Json) -> Charge:
         answer = await self._store.call(function, **params, p_raise=False)

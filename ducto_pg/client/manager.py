@@ -7,6 +7,7 @@ transaction the application is in.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -62,6 +63,8 @@ from ducto_pg.pricing.typed import PricingConfig, plain_config
 
 __all__ = ["CreditManager"]
 
+logger = logging.getLogger(__name__)
+
 
 class CreditManager:
     """Accounts, charges, holds, refunds, plans, caps and pricing over a store.
@@ -100,9 +103,14 @@ class CreditManager:
         migrate_store(self._store)
 
     def _report(self, events: Iterable[Event]) -> None:
-        if self._emitter is not None:
-            for event_type, data in events:
+        if self._emitter is None:
+            return
+        for event_type, data in events:
+            try:
                 self._emitter.emit(event_type, data)
+            except Exception:
+                # What was done is done, whoever failed to hear of it.
+                logger.exception("the emitter failed on %s", event_type)
 
     def _charge(self, function: str, params: Json) -> Charge:
         answer = self._store.call(function, **params, p_raise=False)

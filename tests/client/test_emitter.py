@@ -91,6 +91,19 @@ def test_a_denial_is_told_of_and_raised(db_portable: Connection) -> None:
     assert listener.types() == ["added", "deducted", "cap_warning", "cap_reached", "deduct_failed"]
 
 
+class Broken:
+    def emit(self, event_type: str, data: Mapping[str, Any]) -> None:
+        raise RuntimeError("nobody listens")
+
+
+def test_what_was_done_stays_done_when_the_emitter_fails(
+    db_portable: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = CreditManager(PostgresStore(db_portable), emitter=Broken())
+    assert manager.add_credits("ann", 5).balance_after == 5
+    assert "the emitter failed on credits.added" in caplog.text
+
+
 @pytest.mark.parametrize("kind", [Listener, AsyncListener])
 def test_the_asynchronous_manager_tells_both_kinds_of_emitter(
     make_db: MakeDb, kind: type[Listener]

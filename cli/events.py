@@ -15,17 +15,9 @@ from uuid import uuid4
 import click
 
 from ducto_pg.cli.arguments import DURATION, IDENTIFIER
-from ducto_pg.cli.common import (
-    CliError,
-    Group,
-    connect,
-    dsn_option,
-    json_option,
-    read_env_file,
-    resolve_dsn,
-)
+from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, read_env_file
 from ducto_pg.cli.output import cell, counted, echo, print_json, table
-from ducto_pg.cli.stores import open_store, supabase_project
+from ducto_pg.cli.stores import lasting_store, open_store
 
 if TYPE_CHECKING:
     from ducto_pg.client.events import CreditEvent
@@ -70,7 +62,7 @@ def tail(types: tuple[str, ...], start: str, once: bool, dsn: str | None, as_jso
             # What closes standard output at the end of the program would complain again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
-    with _lasting_store(dsn) as (store, wake_dsn), _logging():
+    with lasting_store(dsn) as (store, wake_dsn), _logging():
         listener = EventListener(
             store, consumer, start=start, lanes=1, attempts=1, wake_dsn=wake_dsn
         )
@@ -126,7 +118,7 @@ def listen(
     from ducto_pg.client.events import EventListener
 
     handler = _handler(command, webhook, timeout.total_seconds())
-    with _lasting_store(dsn) as (store, wake_dsn), _logging():
+    with lasting_store(dsn) as (store, wake_dsn), _logging():
         listener = EventListener(
             store, consumer, attempts=attempts, start=start, lanes=lanes, wake_dsn=wake_dsn
         )
@@ -264,22 +256,6 @@ def _change(store: Store, rows: list[dict[str, Any]], chosen: str, *, discard: b
         )
         changed += int(answer["events"])
     return changed
-
-
-@contextmanager
-def _lasting_store(dsn: str | None) -> Iterator[tuple[Store, str | None]]:
-    """A store that connects again after a loss, and the DSN to be woken up on, if there is one."""
-    if dsn is None and supabase_project(os.environ, read_env_file()) is not None:
-        with open_store(dsn) as store:
-            yield store, None
-        return
-    from ducto_pg.client.store import PostgresStore
-
-    # Whether the database answers is said in a sentence, before anything waits for it.
-    connect(dsn).close()
-    text = resolve_dsn(dsn)
-    with PostgresStore(text) as store:
-        yield store, text
 
 
 class _Messages(logging.Handler):

@@ -29,6 +29,7 @@ COMMANDS = {
     "plans": ("ducto_pg.cli.plans:plans", "List plans, and put accounts on them."),
     "caps": ("ducto_pg.cli.caps:caps", "Limit what accounts spend in a day, week or month."),
     "events": ("ducto_pg.cli.events:events", "Watch events, hand them to a command or a webhook."),
+    "jobs": ("ducto_pg.cli.jobs:jobs", "Expire, sum up and tidy, on schedules."),
     "check": ("ducto_pg.cli.operations:check", "Verify every invariant of the ledger."),
     "types": ("ducto_pg.cli.types:types", "Write the API as types of another language."),
     "sweep": ("ducto_pg.cli.operations:sweep", "Book expired credits, close lapsed holds."),

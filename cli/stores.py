@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ducto_pg.cli.common import connect, read_env_file
+from ducto_pg.cli.common import connect, read_env_file, resolve_dsn
 
 if TYPE_CHECKING:
     from ducto_pg.client.store import Store
@@ -42,6 +42,22 @@ def is_project(dsn: str | None) -> bool:
 
 def _project(dsn: str | None) -> tuple[str, str] | None:
     return None if dsn is not None else supabase_project(os.environ, read_env_file())
+
+
+@contextmanager
+def lasting_store(dsn: str | None) -> Iterator[tuple[Store, str | None]]:
+    """A store that connects again after a loss, and the DSN behind it, if there is one."""
+    if dsn is None and supabase_project(os.environ, read_env_file()) is not None:
+        with open_store(dsn) as store:
+            yield store, None
+        return
+    from ducto_pg.client.store import PostgresStore
+
+    # Whether the database answers is said in a sentence, before anything waits for it.
+    connect(dsn).close()
+    text = resolve_dsn(dsn)
+    with PostgresStore(text) as store:
+        yield store, text
 
 
 def supabase_project(*places: Mapping[str, str]) -> tuple[str, str] | None:

@@ -107,6 +107,7 @@ _HOMES = {
     "ReservationNotFoundError": "errors",
     "Result": "client.results",
     "Revocation": "client.results",
+    "SchedulerMissingError": "errors",
     "SpendCap": "client.results",
     "Store": "client.store",
     "TeamNotFoundError": "errors",

@@ -516,6 +516,23 @@ class NotSignedInError(DuctoError):
     )
 
 
+class SchedulerMissingError(DuctoError):
+    """DU024 scheduler_missing.
+
+    Facts: database.
+    """
+
+    code = "DU024"
+    name = "scheduler_missing"
+    http_status = 501
+    default_message = (
+        "pg_cron is not installed in the database {database}, so nothing can be scheduled in it."
+    )
+    default_hint = (
+        "Run `ducto jobs run` as a service instead: the same jobs; or install pg_cron there."
+    )
+
+
 class InvalidExpressionError(ConfigError):
     """DU005 invalid_expression.
 
@@ -553,6 +570,7 @@ CLASSES: dict[str, type[DuctoError]] = {
     "DU021": NotRefundableError,
     "DU022": EvaluationError,
     "DU023": NotSignedInError,
+    "DU024": SchedulerMissingError,
 }
 
 __all__ = [  # the exceptions
@@ -578,6 +596,7 @@ __all__ = [  # the exceptions
     "RefundExceedsChargeError",
     "ReservationExpiredError",
     "ReservationNotFoundError",
+    "SchedulerMissingError",
     "TeamNotFoundError",
     "TransactionConflictError",
     "TransactionNotFoundError",

@@ -34,6 +34,7 @@ insert into ducto.api_access (role, routine) values
     ('reader', 'public.ducto_aggregate_stats'),
     ('reader', 'public.ducto_list_usage_events'),
     ('reader', 'public.ducto_list_consumers'),
+    ('reader', 'public.ducto_list_jobs'),
     -- Money moves, and what governs it per account.
     ('service', 'public.ducto_add_credits'),
     ('service', 'public.ducto_revoke_grant'),
@@ -67,6 +68,8 @@ insert into ducto.api_access (role, routine) values
     -- Pricing and operations.
     ('admin', 'public.ducto_pricing_set'),
     ('admin', 'public.ducto_pricing_activate'),
+    ('admin', 'public.ducto_schedule_jobs'),
+    ('admin', 'public.ducto_unschedule_jobs'),
     ('admin', 'public.ducto_check'),
     -- A signed-in user's own account.
     ('self', 'public.ducto_my_balance'),

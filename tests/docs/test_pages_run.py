@@ -51,7 +51,8 @@ NOT_RUN = {
     "export DATABASE_URL=": "the tests have a database of their own",
     "psql ": "it needs psql: test_the_scripts_for_psql_run",
     "create extension if not exists pg_cron": "it needs a server that preloads pg_cron: "
-    "test_the_scheduled_commands_run",
+    "tests/operations/test_jobs.py",
+    "select * from ducto_schedule_jobs()": "the same",
 }
 OUTCOMES = ("json", "text")
 ROLES = ("shop_backend", "my_server")
@@ -187,15 +188,6 @@ def test_the_scripts_for_psql_run(
         check=True,
     )
     assert loads(status.stdout)["up_to_date"] is True
-
-
-def test_the_scheduled_commands_run(both: Connection) -> None:
-    (block,) = not_run("docs/operations.md")[-1:]
-    jobs = re.findall(r"'(ducto-[a-z-]+)', '([^']+)', '([^']+)'", block.text)
-    assert [name for name, _, _ in jobs] == ["ducto-expire-credits", "ducto-expire-reservations"]
-    for _, schedule, command in jobs:
-        assert len(schedule.split()) == 5
-        both.execute(command.encode())
 
 
 def test_the_example_of_a_pricing_config_is_valid(both: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from subprocess import PIPE, run
 
 import psycopg
@@ -274,7 +273,7 @@ def test_a_long_transaction_that_charged_is_found_when_it_ends(
 
 
 def test_a_prepared_transaction_is_found_when_it_is_committed() -> None:
-    with Cluster(programs(), {"max_prepared_transactions": "5"}) as cluster:
+    with Cluster(server_programs(), {"max_prepared_transactions": "5"}) as cluster:
         migrate(cluster.dsn())
         with open_connection(cluster.dsn()) as db:
             db.execute("begin")
@@ -289,15 +288,10 @@ def test_a_prepared_transaction_is_found_when_it_is_committed() -> None:
             assert consumer.ids() == [early, early + 1]
 
 
-def programs() -> Path:
-    """Where server programs are that the test may start."""
-    return server_programs()
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[Cluster]:
     """Another server, whose transaction ids begin anew."""
-    with Cluster(programs()) as cluster:
+    with Cluster(server_programs()) as cluster:
         yield cluster
 
 

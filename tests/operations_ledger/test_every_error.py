@@ -133,6 +133,10 @@ def not_signed_in(ledger: Ledger) -> Call:
     return "my_balance", {}
 
 
+def scheduler_missing(ledger: Ledger) -> Call:
+    return "schedule_jobs", {}
+
+
 PROVOKERS: list[Callable[[Ledger], Call]] = [
     cap_reached,
     insufficient_credits,
@@ -157,6 +161,7 @@ PROVOKERS: list[Callable[[Ledger], Call]] = [
     not_refundable,
     evaluation_error,
     not_signed_in,
+    scheduler_missing,
 ]
 CODES = {error.name: error.code for error in CATALOGUE.values()}
 

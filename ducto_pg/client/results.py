@@ -59,7 +59,10 @@ EXACT = Context(prec=200)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The common part: `parse` reads an answer, `raw` is that answer."""
+    """The common part: `parse` reads an answer, `raw` is that answer.
+
+    Money is in credits, exact; times are aware. A field without a value is None.
+    """
 
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -85,7 +88,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown(Result):
-    """The parts of a price, exact; `total` is their sum, rounded once."""
+    """The parts of a price, exact; `total` is their sum, rounded once.
+
+    Source: the price of a charge, quote or calculation.
+    """
 
     model: Decimal = ZERO
     tools: Decimal = ZERO
@@ -97,7 +103,10 @@ class Breakdown(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge(Result):
-    """What a charge did. `cost` is the price, `amount` what left the balance."""
+    """What a charge did. `cost` is the price, `amount` what left the balance.
+
+    Source: ducto_deduct and its kin, ducto_settle.
+    """
 
     status: str = "ok"
     transaction_id: int | None = None
@@ -126,7 +135,10 @@ class Charge(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote(Result):
-    """What a charge would do now. Nothing was written."""
+    """What a charge would do now. Nothing was written.
+
+    Source: ducto_quote.
+    """
 
     user_id: str | None = None
     team_id: str | None = None
@@ -150,7 +162,10 @@ class Quote(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant(Result):
-    """Credits that were added."""
+    """Credits that were added.
+
+    Source: ducto_add_credits.
+    """
 
     transaction_id: int
     lot_id: int | None = None
@@ -164,7 +179,10 @@ class Grant(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation(Result):
-    """What was taken back of a grant: `amount` is what was left of it (`taken`) and new debt."""
+    """What was taken back of a grant: `amount` is what was left of it (`taken`) and new debt.
+
+    Source: ducto_revoke_grant.
+    """
 
     transaction_id: int | None = None
     user_id: str | None = None
@@ -179,7 +197,10 @@ class Revocation(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance(Result):
-    """An account now: `available = balance + allowance_remaining - held`."""
+    """An account now: `available = balance + allowance_remaining - held`.
+
+    Source: ducto_get_balance.
+    """
 
     user_id: str
     balance: Decimal
@@ -195,7 +216,10 @@ class Balance(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction(Result):
-    """One entry of the ledger."""
+    """One entry of the ledger.
+
+    Source: ducto_list_transactions.
+    """
 
     transaction_id: int
     user_id: str | None = None
@@ -219,7 +243,10 @@ class Transaction(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot(Result):
-    """A grant of credits and what is left of it."""
+    """A grant of credits and what is left of it.
+
+    Source: ducto_list_lots.
+    """
 
     lot_id: int
     kind: str
@@ -236,7 +263,10 @@ class Lot(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricingVersion(Result):
-    """A published pricing. `config` is absent in lists."""
+    """A published pricing. `config` is absent in lists.
+
+    Source: ducto_pricing_set, ducto_pricing_get, ducto_pricing_list.
+    """
 
     version: int
     id: UUID | None = None
@@ -249,7 +279,10 @@ class PricingVersion(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation(Result):
-    """Whether a pricing config could be published, and every reason why not."""
+    """Whether a pricing config could be published, and every reason why not.
+
+    Source: ducto_pricing_validate.
+    """
 
     valid: bool
     errors: tuple[Any, ...] = ()
@@ -258,7 +291,10 @@ class Validation(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calculation(Result):
-    """The price of a usage, without an account."""
+    """The price of a usage, without an account.
+
+    Source: ducto_calculate.
+    """
 
     total: Decimal
     cost: Decimal = ZERO
@@ -271,7 +307,10 @@ class Calculation(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold(Result):
-    """Credits set aside until settled, released, or `expires_at`."""
+    """Credits set aside until settled, released, or `expires_at`.
+
+    Source: ducto_reserve, ducto_renew, ducto_release.
+    """
 
     reservation_id: UUID
     user_id: str | None = None
@@ -286,7 +325,10 @@ class Hold(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund(Result):
-    """Credits given back for a charge, to the payer and the lots it drew on."""
+    """Credits given back for a charge, to the payer and the lots it drew on.
+
+    Source: ducto_refund.
+    """
 
     transaction_id: int
     refunded_transaction_id: int
@@ -299,7 +341,10 @@ class Refund(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Result):
-    """A plan of a pricing version."""
+    """A plan of a pricing version.
+
+    Source: ducto_list_plans.
+    """
 
     plan_key: str
     name: str | None = None
@@ -317,7 +362,10 @@ class Plan(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserPlan(Result):
-    """The plan an account is on (`assigned`, or the pricing's default), and its current period."""
+    """The plan an account is on (`assigned`, or the pricing's default), and its current period.
+
+    Source: ducto_get_user_plan, ducto_set_user_plan.
+    """
 
     user_id: str
     plan_key: str | None = None
@@ -334,7 +382,10 @@ class UserPlan(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature(Result):
-    """Whether a plan has a feature, and its value."""
+    """Whether a plan has a feature, and its value.
+
+    Source: ducto_check_feature.
+    """
 
     has_feature: bool
     value: Any = None
@@ -345,7 +396,10 @@ class Feature(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendCap(Result):
-    """A cap and its current window."""
+    """A cap and its current window.
+
+    Source: ducto_set_spend_cap, ducto_list_spend_caps.
+    """
 
     user_id: str | None = None
     cap_type: str
@@ -359,7 +413,10 @@ class SpendCap(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapCheck(Result):
-    """Whether the caps leave room for an amount."""
+    """Whether the caps leave room for an amount.
+
+    Source: ducto_check_spend_cap.
+    """
 
     allowed: bool
     user_id: str | None = None
@@ -368,7 +425,10 @@ class CapCheck(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation(Result):
-    """A ledger entry with everything needed to recompute it."""
+    """A ledger entry with everything needed to recompute it.
+
+    Source: ducto_explain.
+    """
 
     transaction_id: int
     recomputes: bool | None = None
@@ -399,7 +459,10 @@ class Explanation(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiredAccount(Result):
-    """What a sweep booked, or would book, for one account."""
+    """What a sweep booked, or would book, for one account.
+
+    Source: ducto_sweep_expired_credits.
+    """
 
     user_id: str
     expired: Decimal = ZERO
@@ -408,7 +471,10 @@ class ExpiredAccount(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """What a sweep booked, or would book: how many grants lapsed, their credits, and whose."""
+    """What a sweep booked, or would book: how many grants lapsed, their credits, and whose.
+
+    Source: ducto_sweep_expired_credits.
+    """
 
     count: int = 0
     amount: Decimal = ZERO
@@ -430,6 +496,8 @@ class RepricedModel(Result):
 
     `model` is None for the total and empty for usage without a model; `unpriced` charges have no
     price in the new config and are not part of `new_cost`.
+
+    Source: ducto_reprice.
     """
 
     model: str | None = None
@@ -457,28 +525,40 @@ class Spend(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserSpend(Spend):
-    """What one user used, with the credits of teams too."""
+    """What one user used, with the credits of teams too.
+
+    Source: ducto_spend_by_user, ducto_top_users.
+    """
 
     user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpend(Spend):
-    """What was used of one model; None: no model was named."""
+    """What was used of one model; None: no model was named.
+
+    Source: ducto_spend_by_model.
+    """
 
     model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailySpend(Spend):
-    """What was used on one UTC day."""
+    """What was used on one UTC day.
+
+    Source: ducto_daily_spend.
+    """
 
     day: date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedSpend(Spend):
-    """A row of a report; what was not grouped by is None. `bucket` is its first UTC day."""
+    """A row of a report; what was not grouped by is None. `bucket` is its first UTC day.
+
+    Source: ducto_spend_report.
+    """
 
     bucket: date | None = None
     user_id: str | None = None
@@ -489,7 +569,10 @@ class ReportedSpend(Spend):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageStats(Spend):
-    """The totals of a window, of how many users and teams, and how far the rollup is behind."""
+    """The totals of a window, of how many users and teams, and how far the rollup is behind.
+
+    Source: ducto_aggregate_stats.
+    """
 
     start: datetime
     end: datetime
@@ -500,7 +583,10 @@ class UsageStats(Spend):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageEvent(Result):
-    """One charge, by when its usage happened (`occurred_at`) and was booked (`created_at`)."""
+    """One charge, by when its usage happened (`occurred_at`) and was booked (`created_at`).
+
+    Source: ducto_list_usage_events.
+    """
 
     transaction_id: int
     user_id: str | None = None
@@ -518,7 +604,10 @@ class UsageEvent(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollup(Result):
-    """What one step of the rollup added; `complete` says whether anything is left."""
+    """What one step of the rollup added; `complete` says whether anything is left.
+
+    Source: ducto_rollup_usage.
+    """
 
     entries: int = 0
     complete: bool = False
@@ -526,7 +615,10 @@ class Rollup(Result):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation(Result):
-    """An invariant that does not hold. A healthy database has none."""
+    """An invariant that does not hold. A healthy database has none.
+
+    Source: ducto_check.
+    """
 
     check_name: str
     user_id: str | None = None

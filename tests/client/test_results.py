@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from ducto_pg import DatabaseError
+from ducto_pg.client import results
 from ducto_pg.client.results import (
     Balance,
     Calculation,
@@ -32,6 +34,7 @@ from ducto_pg.client.results import (
     UserPlan,
     Validation,
 )
+from tests.support.databases import Connection
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,6 +126,21 @@ def test_a_result_has_what_the_database_returns(kind: type[Result]) -> None:
     keys = keys_of(shape)
     assert names - keys <= (DENIED if kind is Charge else set())
     assert keys - names == without
+
+
+def test_every_result_says_which_function_returns_it(db_portable: Connection) -> None:
+    rows = db_portable.execute(
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+    ).fetchall()
+    functions = {name for (name,) in rows}
+    for name in results.__all__:
+        kind = getattr(results, name)
+        if kind in (Result, results.Breakdown, results.Spend):
+            continue
+        source = (kind.__doc__ or "").partition("Source: ")[2]
+        named = set(re.findall(r"ducto_\w+", source))
+        assert named, name
+        assert named <= functions, name
 
 
 def test_null_becomes_none_or_empty() -> None:

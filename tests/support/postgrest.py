@@ -283,7 +283,14 @@ class Gateway(BaseHTTPRequestHandler):
             "expires_in": 3600,
             "expires_at": claims["exp"],
             "refresh_token": "none",
-            "user": {"id": user_id, "aud": "authenticated", "email": given["email"]},
+            "user": {
+                "id": user_id,
+                "aud": "authenticated",
+                "email": given["email"],
+                "app_metadata": {},
+                "user_metadata": {},
+                "created_at": "2026-01-01T00:00:00Z",
+            },
         }
         self._send(200, json.dumps(session).encode())
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from types import FrameType
@@ -84,7 +84,7 @@ class Rejects:
                 self._file.seek(0)
                 self._file.truncate()
             self._file.write(self.origin.line() + "\n")
-        cells = [str(reject.line), " ".join(reject.reason.split()), reject.text, reject.id, ""]
+        cells = [str(reject.line), " ".join(reject.reason.split()), reject.text, reject.history, ""]
         self._file.write(csv_line(cells) + "\n")
         self.count += 1
 
@@ -220,7 +220,9 @@ class Order:
             raise click.UsageError(
                 f"these rows are of the source {reader.origin.name!r}, not of {self.source!r}"
             )
-        return reader.origin
+        # What is refused again is refused from this file: its rows are counted on from here.
+        parent = None if reader.origin.path is None else path
+        return replace(reader.origin, path=parent)
 
 
 def _beside(file: str) -> Path:

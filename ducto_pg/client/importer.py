@@ -329,7 +329,7 @@ class Importer:
                     charge = exact_json.dumps(self._mapper.charge(row))
                     batch.append((row, exact_json.Encoded(charge)))
                 except ValueError as error:
-                    refused.append(Reject(row.line, str(error), row.text, row.id))
+                    refused.append(Reject(row.line, str(error), row.text, row.history))
             else:
                 refused.append(row)
             if len(batch) >= self._batch_size or len(refused) >= self._batch_size:
@@ -364,7 +364,7 @@ class Importer:
         for row, outcome in batch.outcomes:
             reason = outcome if isinstance(outcome, str) else _reason(outcome)
             if reason is not None:
-                refused.append(Reject(row.line, reason, row.text, row.id))
+                refused.append(Reject(row.line, reason, row.text, row.history))
             elif not isinstance(outcome, str):
                 self._count_charge(outcome)
         for reject in sorted(refused, key=lambda reject: reject.line):

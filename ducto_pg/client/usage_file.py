@@ -50,12 +50,16 @@ class UnusableFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: where it stands, its text, its values by column, and which row it is."""
+    """One row: where it stands, its text, its values by column, and which row it is.
+
+    `history` is what a rejects file remembers: who the row was in its file, and who it is now.
+    """
 
     line: int
     text: str
     values: Mapping[str, Any]
     id: str
+    history: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,15 @@ class Reject:
     line: int
     reason: str
     text: str
-    id: str = ""
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where rows come from: what their keys are made of, and how their lines are read."""
+    """Where rows come from: what their keys are made of, and how their lines are read.
+
+    `path` is the file they were refused from, itself a rejects file perhaps.
+    """
 
     source: str
     name: str
@@ -143,6 +150,15 @@ def identity(text: str) -> str:
     return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The rows of a file that was read whole: how many of a content there are, counted on from the
+    file it comes from; of a rejects file, who its rows are now, by who they were."""
+
+    used: Counter[str]
+    rows: Mapping[str, str] | None = None
+
+
 @dataclass(slots=True)
 class _Line:
     """A line without its end; `problem` says why it cannot be read at all."""
@@ -170,7 +186,7 @@ class UsageFile:
     counted: bool = True
     waiting: Callable[[bool], None] = lambda waiting: None
     _source: Iterator[_Line] | None = None
-    _seen: Counter[str] = field(default_factory=Counter)
+    _known: _Known = field(default_factory=lambda: _Known(Counter()))
 
     def begin(self) -> None:
         """Read the heading; of a rejects file, where its rows come from."""
@@ -203,13 +219,14 @@ class UsageFile:
         return self._rejected_rows(self._source) if self.origin else self._rows(self._source)
 
     def _rows(self, source: Iterator[_Line]) -> Iterator[Row | Reject]:
-        seen = self._seen
+        used = self._known.used
         for line in source:
             if self._is_blank(line):
                 continue
             content = identity(line.text)
-            seen[content] += 1
-            yield self._row(line, f"{seen[content]}-{content}")
+            used[content] += 1
+            id = f"{used[content]}-{content}"
+            yield self._row(line, id, id)
 
     def _is_blank(self, line: _Line) -> bool:
         if line.problem or (line.text and not line.text.isspace()):
@@ -217,14 +234,14 @@ class UsageFile:
         self.blank += 1
         return True
 
-    def _row(self, line: _Line, id: str) -> Row | Reject:
+    def _row(self, line: _Line, id: str, history: str) -> Row | Reject:
         if line.problem:
-            return Reject(self.lines, line.problem, line.text, id)
+            return Reject(self.lines, line.problem, line.text, history)
         try:
             values = self._values(line.text)
         except ValueError as error:
-            return Reject(self.lines, str(error), line.text, id)
-        return Row(self.lines, line.text, values, id)
+            return Reject(self.lines, str(error), line.text, history)
+        return Row(self.lines, line.text, values, id, history)
 
     def _values(self, text: str) -> Mapping[str, Any]:
         if self.form == "csv":
@@ -249,53 +266,36 @@ class UsageFile:
         for line in source:
             if not self._is_blank(line):
                 entries.append((self.lines, *_entry(line)))
-        ids = self._ids([(line.text, id) for _, line, id in entries if not line.problem])
+        ids = iter(self._ids([(line.text, was) for _, line, was in entries if not line.problem]))
         end = self.lines
-        for number, line, id in entries:
+        for number, line, history in entries:
             self.lines = number
-            yield self._row(line, id if line.problem else ids.pop(0))
+            if line.problem:
+                yield self._row(line, "", history)
+            else:
+                id, first = next(ids), _first(history)
+                yield self._row(line, id, first if id == first else f"{first}>{id}")
         self.lines = end
 
     def _ids(self, entries: list[tuple[str, str]]) -> list[str]:
-        """Who each row is: itself where its text is unchanged; else the next one of its content.
-
-        The next one is counted in the file the rows come from: its rows of the same content are
-        there already, without those whose rejected line is gone from it because it was corrected
-        there as well.
-        """
+        """Who each row is, for its text and its history."""
         assert self.origin is not None
-        changed = [(text, id) for text, id in entries if id.partition("-")[2] != identity(text)]
-        if not changed or not self.counted or self.origin.path is None:
-            return [id or f"1-{identity(text)}" for text, id in entries]
-        there = self._contents_there()
-        next_of = Counter({identity(text): there[identity(text)] for text, _ in changed})
-        for text, id in changed:
-            number, _, content = id.partition("-")
-            if not number.isdecimal() or there[content] < int(number):
-                next_of[identity(text)] = max(next_of[identity(text)] - 1, 0)
-        ids = []
-        for text, id in entries:
-            content = identity(text)
-            if id.partition("-")[2] != content:
-                next_of[content] += 1
-                id = f"{next_of[content]}-{content}"
-            ids.append(id)
+        if not self.counted or self.origin.path is None:
+            # Nothing to count in: a corrected row stays who it was.
+            ids = []
+            for text, history in entries:
+                last, content = _last(history), identity(text)
+                is_it = _content(last) == content
+                ids.append(last if is_it else _first(history) or f"1-{content}")
+            return ids
+        parent = _read_whole(self.origin.path, self.origin.form)
+        ids = _numbered(entries, parent)
+        used = Counter(parent.used)
+        for id in ids:
+            used[_content(id)] = max(used[_content(id)], _number(id))
+        rows = {_first(history): id for (_, history), id in zip(entries, ids, strict=True)}
+        self._known = _Known(used, rows)
         return ids
-
-    def _contents_there(self) -> Counter[str]:
-        assert self.origin is not None and self.origin.path is not None
-        try:
-            with Path(self.origin.path).open("rb") as stream:
-                original = UsageFile(stream, self.origin.form)
-                original.begin()
-                for _ in original.rows():
-                    pass
-        except OSError as error:
-            raise UnusableFileError(
-                f"these rows come from {self.origin.path}, which tells a corrected row from an "
-                f"equal one and cannot be read: {error.strerror}"
-            ) from None
-        return original._seen
 
     # Lines -----------------------------------------------------------------------------------
 
@@ -367,6 +367,68 @@ def _columns(heading: str) -> list[str]:
     if twice:
         raise UnusableFileError(f"the column {min(twice)!r} appears twice in the heading")
     return names
+
+
+def _first(history: str) -> str:
+    """Who a row was when it was refused for the first time."""
+    return history.partition(">")[0]
+
+
+def _last(history: str) -> str:
+    """Who it was when it was refused for the last time."""
+    return history.rpartition(">")[2]
+
+
+def _content(id: str) -> str:
+    return id.partition("-")[2]
+
+
+def _number(id: str) -> int:
+    number = id.partition("-")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
+
+
+def _read_whole(path: str, form: str) -> _Known:
+    """What is known of the file that rows were refused from."""
+    try:
+        with Path(path).open("rb") as stream:
+            file = UsageFile(stream, form)
+            file.begin()
+            for _ in file.rows():
+                pass
+    except OSError as error:
+        raise UnusableFileError(
+            f"these rows come from {path}, which tells a corrected row from an equal one and "
+            f"cannot be read: {error.strerror}"
+        ) from None
+    return file._known
+
+
+def _numbered(entries: list[tuple[str, str]], parent: _Known) -> list[str]:
+    """A row whose text is unchanged is who it was; a corrected one is the next of its content.
+
+    The next one is counted in the file the rows come from. Where the same correction was made there
+    as well, it is that row: known by who it was in a rejects file, and in a usage file by its
+    rejected line being gone.
+    """
+    texts = [(identity(text), _first(history), _last(history)) for text, history in entries]
+    changed = [(content, first) for content, first, last in texts if _content(last) != content]
+    next_of = Counter({content: parent.used[content] for content, _ in changed})
+    if parent.rows is None:
+        for content, first in changed:
+            if not 0 < _number(first) <= parent.used[_content(first)]:
+                next_of[content] = max(next_of[content] - 1, 0)
+    ids = []
+    for content, first, last in texts:
+        there = (parent.rows or {}).get(first, "")
+        if _content(last) == content:
+            ids.append(last)
+        elif _content(there) == content:
+            ids.append(there)
+        else:
+            next_of[content] += 1
+            ids.append(f"{next_of[content]}-{content}")
+    return ids
 
 
 def _entry(line: _Line) -> tuple[_Line, str]:

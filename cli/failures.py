@@ -62,6 +62,12 @@ COMMANDS_OF = {
     "ducto_calculate": "ducto pricing test",
     "ducto_sweep_expired_credits": "ducto sweep",
     "ducto_expire_reservations": "ducto sweep",
+    "ducto_spend_by_user": "ducto report",
+    "ducto_spend_by_model": "ducto report",
+    "ducto_top_users": "ducto report",
+    "ducto_daily_spend": "ducto report",
+    "ducto_spend_report": "ducto report --by",
+    "ducto_aggregate_stats": "ducto report",
     "ducto_check": "ducto check",
     "ducto_version": "ducto status",
 }

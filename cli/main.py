@@ -27,6 +27,7 @@ COMMANDS = {
     "credits": ("ducto_pg.cli.credits:credits", "Grant, charge and look up credits."),
     "usage": ("ducto_pg.cli.usage:usage", "Import usage events from a file."),
     "plans": ("ducto_pg.cli.plans:plans", "List plans, and put accounts on them."),
+    "report": ("ducto_pg.cli.report:report", "Show who spent what, on which model, when."),
     "caps": ("ducto_pg.cli.caps:caps", "Limit what accounts spend in a day, week or month."),
     "events": ("ducto_pg.cli.events:events", "Watch events, hand them to a command or a webhook."),
     "jobs": ("ducto_pg.cli.jobs:jobs", "Expire, sum up and tidy, on schedules."),

@@ -26,14 +26,14 @@ create table ducto.credit_usage_rollup (
 create index credit_usage_rollup_account
     on ducto.credit_usage_rollup (account_id, scope, hours, start_at);
 create index credit_usage_rollup_actor
-    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 168;
+    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 384;
 comment on table ducto.credit_usage_rollup is
     'Sums of usage, less refunds: one row per span of time and payer, actor, model, operation, or '
     'those of them that the scope keeps apart. Empty text: none, or not kept apart.';
 comment on column ducto.credit_usage_rollup.scope is
     'detail: all four are kept apart; user: payer and actor; model: model and operation.';
 comment on column ducto.credit_usage_rollup.hours is
-    'The length of the span: 1, 6, 24 or 168. Spans begin at midnight UTC, weeks on Monday.';
+    'The length of the span: ducto.usage_ladder says which there are, and of what.';
 comment on column ducto.credit_usage_rollup.spent is
     'What left balances, less refunds. Wider than other money: it is a sum over many accounts.';
 

@@ -18,12 +18,12 @@ declare
     v_rest tstzmultirange;
     v_part tstzrange;
 begin
-    -- Where nothing lies outside of the window, it may as well be made of whole weeks.
+    -- Where nothing lies outside of the window, it may as well be made of the longest spans.
     if p_start <= p_state.first_at then
-        p_start := ducto.usage_span(168, p_state.first_at);
+        p_start := ducto.usage_span(384, p_state.first_at);
     end if;
     if p_end > p_state.last_at then
-        p_end := ducto.usage_span(168, p_state.last_at) + interval '168 hours';
+        p_end := ducto.usage_span(384, p_state.last_at) + interval '384 hours';
     end if;
     if p_state.first_at is null or p_start >= p_end then
         return;
@@ -33,7 +33,7 @@ begin
         select l.hours from ducto.usage_ladder() l
         -- A span must not reach into two buckets.
         where l.scope = p_scope
-            and l.hours <= case p_bucket when 'day' then 24 when 'month' then 24 else 168 end
+            and (p_bucket is null or l.hours <= 24)
         order by l.hours desc
     loop
         for v_part in select r.part from unnest(v_rest) r (part) loop

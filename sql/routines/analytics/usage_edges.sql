@@ -12,6 +12,7 @@ rows 1000
 security invoker
 set search_path = pg_catalog, pg_temp
 set max_parallel_workers_per_gather = 0
+set enable_memoize = off
 as $$
     select e.*
     from (

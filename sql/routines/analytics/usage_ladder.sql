@@ -1,6 +1,6 @@
 -- Which spans are summed for which scope: the finer ones only where they hold far fewer rows than
--- the ledger, the weeks so that a month of many users is read in few rows each. All spans begin at
--- midnight UTC or hours after it, weeks on Monday, as the origin is one.
+-- the ledger, the longer ones so that a month of many users is read in few rows of each. A span
+-- holds whole ones of the next shorter; all are counted from one midnight UTC.
 create or replace function ducto.usage_ladder()
 returns table (scope text, hours integer, span interval, origin timestamptz)
 language sql
@@ -13,6 +13,7 @@ as $$
     select l.scope, l.hours, make_interval(hours => l.hours),
         timestamptz '1900-01-01 00:00:00+00'
     from (
-        values ('detail', 24), ('user', 168), ('user', 24), ('user', 6), ('model', 24), ('model', 1)
+        values ('detail', 24), ('user', 384), ('user', 96), ('user', 24), ('user', 6), ('model', 24),
+            ('model', 1)
     ) l (scope, hours);
 $$;

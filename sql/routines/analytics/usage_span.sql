@@ -1,4 +1,4 @@
--- The beginning of the span of so many hours that an instant is in: midnight UTC, weeks on Monday.
+-- The beginning of the span of so many hours that an instant is in.
 create or replace function ducto.usage_span(p_hours integer, p_at timestamptz)
 returns timestamptz
 language sql

@@ -16,7 +16,7 @@ set jit = off
 as $$
     with payers as (
         select r.account_id from ducto.credit_usage_rollup r
-        where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 168
+        where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 384
         union
         select e.account_id
         from ducto.credit_usage_state s cross join ducto.usage_tail(s.settled_id) e

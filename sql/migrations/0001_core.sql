@@ -22,55 +22,98 @@ create table ducto.error_catalogue (
 comment on table ducto.error_catalogue is
     'Every business error, from sql/errors.yaml; the error''s detail fills its {placeholders}.';
 
+-- Domains, because a check constraint is prepared anew for every statement that writes the table.
+create domain ducto.account_kind as text check (value in ('user', 'team'));
+create domain ducto.account_status as text check (value in ('active', 'frozen'));
+create domain ducto.lot_kind as text check (value in (
+    'purchase', 'subscription', 'promo', 'signup_bonus', 'adjustment', 'opening',
+    'allowance', 'rollover', 'refund'
+));
+create domain ducto.lot_category as text collate "C" check (value in ('paid', 'promotional'));
+create domain ducto.entry_type as text check (value in (
+    'usage', 'refund', 'expiry', 'revocation', 'purchase', 'subscription', 'promo',
+    'signup_bonus', 'adjustment', 'opening', 'rollover'
+));
+
+-- What every charge changes stands last: the log then carries little more than these columns.
 create table ducto.credit_accounts (
-    account_id text primary key check (length(account_id) between 1 and 200),
-    kind text not null default 'user' check (kind in ('user', 'team')),
+    account_id text primary key,
+    kind ducto.account_kind not null default 'user',
     name text,
     plan_key text,
     plan_since timestamptz,
     period_anchor timestamptz,
     allowance_until timestamptz,
     allowance_version integer,
-    debt numeric(38, 12) not null default 0 check (debt >= 0),
-    adjusted numeric(38, 12) not null default 0,
-    status text not null default 'active' check (status in ('active', 'frozen')),
+    status ducto.account_status not null default 'active',
     has_caps boolean not null default false,
-    open_holds integer not null default 0 check (open_holds >= 0),
+    keyed_holds boolean not null default false,
     alerted_below numeric(38, 12),
-    created_at timestamptz not null
-) with (fillfactor = 80);
+    created_at timestamptz not null,
+    debt numeric(38, 12) not null default 0,
+    balance numeric(38, 12) not null default 0,
+    allowance numeric(38, 12) not null default 0,
+    held numeric(38, 12) not null default 0,
+    granted numeric(38, 12) not null default 0,
+    spent numeric(38, 12) not null default 0,
+    stale_at timestamptz not null default 'infinity',
+    draw_lot bigint,
+    draw_free boolean not null default false,
+    headroom_version integer,
+    headroom_plan text,
+    headroom_until timestamptz not null default '-infinity',
+    drawn numeric(38, 12) not null default 0,
+    headroom numeric(38, 12) not null default 0
+) with (fillfactor = 70);
 comment on table ducto.credit_accounts is
-    'A payer: a user or a team pool. Its row is the first lock of every operation.';
+    'A payer: a user or a team pool. Its row is the first lock of every operation, and every '
+    'operation that moves money writes it.';
 comment on column ducto.credit_accounts.plan_key is
     'Plan of the active pricing version; null: the default plan, if the pricing has one.';
 comment on column ducto.credit_accounts.period_anchor is
     'First instant of the account''s own periods, for plans with period_anchor "account".';
 comment on column ducto.credit_accounts.allowance_until is
     'End of the period whose allowance has been granted under allowance_version.';
-comment on column ducto.credit_accounts.adjusted is
-    'What negative adjustments took beyond all lots: it became debt, yet was never spent.';
 comment on column ducto.credit_accounts.has_caps is
     'False lets a charge skip looking for caps.';
-comment on column ducto.credit_accounts.open_holds is
-    'Holds not yet closed; 0 lets a charge skip looking for them.';
+comment on column ducto.credit_accounts.keyed_holds is
+    'Whether a hold ever carried an idempotency key: a charge must not use it again.';
 comment on column ducto.credit_accounts.alerted_below is
     'Lowest low-balance threshold announced since the balance was last above it; null: none.';
-
--- Domains, because a check constraint is parsed anew for every statement that writes the table.
-create domain ducto.lot_kind as text check (value in (
-    'purchase', 'subscription', 'promo', 'signup_bonus', 'adjustment', 'opening',
-    'allowance', 'rollover', 'refund'
-));
-create domain ducto.lot_category as text check (value in ('paid', 'promotional'));
-create domain ducto.entry_type as text check (value in (
-    'usage', 'refund', 'expiry', 'revocation', 'purchase', 'subscription', 'promo',
-    'signup_bonus', 'adjustment', 'opening', 'rollover'
-));
+comment on column ducto.credit_accounts.balance is
+    'What the live lots hold, the allowance not counted, less the debt; what is drawn but not yet '
+    'written to its lot is still in it.';
+comment on column ducto.credit_accounts.allowance is
+    'What the live lots of the allowance hold, in the same way.';
+comment on column ducto.credit_accounts.held is
+    'What open holds set aside.';
+comment on column ducto.credit_accounts.granted is
+    'Everything ever granted, allowances not counted.';
+comment on column ducto.credit_accounts.spent is
+    'Everything charges ever took from the balance, less refunds; not yet what is drawn.';
+comment on column ducto.credit_accounts.stale_at is
+    'Until when balance, allowance and held need no look at the clock: the earliest expiry of a '
+    'live lot or deadline of an open hold, or an instant before it.';
+comment on column ducto.credit_accounts.draw_lot is
+    'The lot that charges within the headroom draw on.';
+comment on column ducto.credit_accounts.draw_free is
+    'Whether that lot is an allowance.';
+comment on column ducto.credit_accounts.headroom_version is
+    'The pricing version the headroom was computed under; 0: before any was published.';
+comment on column ducto.credit_accounts.headroom_plan is
+    'The plan that prices charges within the headroom.';
+comment on column ducto.credit_accounts.headroom_until is
+    'Until when the headroom holds; -infinity: it is closed.';
+comment on column ducto.credit_accounts.drawn is
+    'Taken from draw_lot and not yet written to it, nor to the caps: ducto.lock_account does.';
+comment on column ducto.credit_accounts.headroom is
+    'How much more may be charged before anything has to be decided again.';
 
 create table ducto.credit_lots (
     account_id text not null references ducto.credit_accounts,
     lot_id bigint generated always as identity,
     kind ducto.lot_kind not null,
+    free boolean generated always as (kind = 'allowance') stored,
     category ducto.lot_category not null,
     amount numeric(38, 12) not null,
     remaining numeric(38, 12) not null,
@@ -87,15 +130,21 @@ create table ducto.credit_lots (
     primary key (account_id, lot_id),
     check (0 <= remaining and remaining <= amount)
 ) with (fillfactor = 70);
--- No index may mention `remaining`: a charge updates it, and the update must stay HOT.
-create index credit_lots_live on ducto.credit_lots (account_id) where live;
+-- No index may mention `remaining`: updates of it must stay HOT. The first is the order of
+-- consumption, so that a charge reads the lots it draws on and no others.
+create index credit_lots_order on ducto.credit_lots
+    (account_id, free desc, priority, expires_at, category desc, lot_id) where live;
+create index credit_lots_lapsing on ducto.credit_lots (account_id, expires_at) where live;
+create index credit_lots_expiring on ducto.credit_lots (expires_at) where live;
 create unique index credit_lots_allowance
     on ducto.credit_lots (account_id, plan_key, period_start) where kind = 'allowance';
 create unique index credit_lots_signup_bonus
     on ducto.credit_lots (account_id) where kind = 'signup_bonus';
-create index credit_lots_expiring on ducto.credit_lots (expires_at) where live;
 comment on table ducto.credit_lots is
-    'A grant of credits. The truth about a balance: the sum of remaining, less the debt.';
+    'A grant of credits. The truth about a balance: the sum of remaining, less the debt and what '
+    'the account has drawn and not yet written.';
+comment on column ducto.credit_lots.free is
+    'An allowance: it pays before everything else and is not part of the balance.';
 comment on column ducto.credit_lots.live is
     'False once the lot is used up, expired or revoked; charges only look at live lots.';
 comment on column ducto.credit_lots.forfeited is
@@ -111,6 +160,11 @@ comment on column ducto.credit_lots.transaction_id is
 -- can neither be deleted nor renamed (ducto.append_only guards credit_accounts too).
 create table ducto.credit_transactions (
     id bigint generated always as identity,
+    created_at timestamptz not null,
+    xid xid8 not null default pg_current_xact_id(),
+    lot_id bigint,
+    reference_id bigint,
+    pricing_version integer,
     account_id text not null,
     actor_id text not null,
     type ducto.entry_type not null,
@@ -123,40 +177,54 @@ create table ducto.credit_transactions (
     model text,
     operation text,
     breakdown jsonb,
-    pricing_version integer,
     plan_key text,
     warnings jsonb,
     idempotency_key text,
     fingerprint bytea,
-    reference_id bigint,
     reservation_id uuid,
+    occurred_at timestamptz,
     metadata jsonb,
-    created_at timestamptz not null,
-    xid xid8 not null default pg_current_xact_id(),
     primary key (account_id, id)
 );
+-- Each index costs every charge 3 to 5 percent, a partial one more than a whole one.
 create unique index credit_transactions_idempotency_key
-    on ducto.credit_transactions (account_id, idempotency_key) where idempotency_key is not null;
-create index credit_transactions_reference
-    on ducto.credit_transactions (account_id, reference_id) where reference_id is not null;
--- Entries are written in the order of both, nearly: look-ups by id or time need no b-tree.
-create index credit_transactions_brin on ducto.credit_transactions
-    using brin (id, created_at) with (pages_per_range = 16, autosummarize = on);
+    on ducto.credit_transactions (account_id, idempotency_key);
+create index credit_transactions_id on ducto.credit_transactions (id);
 comment on table ducto.credit_transactions is
-    'The ledger: append-only. Each balance_after is the previous one of the account plus amount.';
+    'The ledger: append-only. Each balance_after is the previous one of the account plus amount. '
+    'A row is as narrow as its facts: what its other columns say is null (ducto.entry_allocations, '
+    'ducto.entry_breakdown).';
+comment on column ducto.credit_transactions.lot_id is
+    'The one lot that a charge drew on, where it was one: allocations are then null.';
 comment on column ducto.credit_transactions.amount is
     'Signed change of the balance: negative for a charge, positive for a grant or a refund.';
+comment on column ducto.credit_transactions.available_after is
+    'Of a charge: what could be charged after it; null: balance_after.';
 comment on column ducto.credit_transactions.allowance_consumed is
     'Part of a charge the plan''s allowance paid; negative when a refund gives it back.';
 comment on column ducto.credit_transactions.allocations is
     'What the entry did, in order: [{"lot": id, "amount": change}, {"debt": change}].';
+comment on column ducto.credit_transactions.breakdown is
+    'The parts of the price; null: the model, or the job where no model was named, is all of it.';
 comment on column ducto.credit_transactions.fingerprint is
     'Of a keyed grant, refund or revocation: sha256 of the operation and its arguments; a key may '
     'only be used again with the same. A charge is compared with its own row.';
 comment on column ducto.credit_transactions.reference_id is
     'The entry this one answers: the charge of a refund, the grant of a revocation.';
 comment on column ducto.credit_transactions.xid is
-    'The writing transaction, so that the event feed can stay behind the oldest running one.';
+    'The writing transaction, by which the event feed and the rollup know what they have seen.';
+comment on column ducto.credit_transactions.occurred_at is
+    'When the usage happened, where it was reported later; null: at created_at.';
+
+create table ducto.credit_references (
+    account_id text not null,
+    reference_id bigint not null,
+    transaction_id bigint not null,
+    primary key (account_id, reference_id, transaction_id)
+);
+comment on table ducto.credit_references is
+    'Which entries answer an entry: the refunds of a charge, the revocation of a grant. Kept apart, '
+    'so that no charge pays for an index that only they need.';
 
 create table ducto.credit_reservations (
     account_id text not null references ducto.credit_accounts,
@@ -165,7 +233,10 @@ create table ducto.credit_reservations (
     amount numeric(38, 12) not null check (amount >= 0),
     held numeric(38, 12) not null,
     charged numeric(38, 12) not null default 0,
+    capped numeric(38, 12) not null default 0,
+    counted boolean not null default true,
     operation text,
+    model text,
     status text not null default 'active'
         check (status in ('active', 'settled', 'released', 'expired')),
     expires_at timestamptz not null,
@@ -181,18 +252,22 @@ create table ducto.credit_reservations (
     closed_at timestamptz,
     primary key (account_id, reservation_id),
     check (0 <= held and held <= amount)
-) with (fillfactor = 80);
+) with (fillfactor = 70);
 create index credit_reservations_id on ducto.credit_reservations (reservation_id);
 create index credit_reservations_active
-    on ducto.credit_reservations (account_id) where status = 'active';
-create index credit_reservations_deadline
-    on ducto.credit_reservations (expires_at) where status = 'active';
+    on ducto.credit_reservations (account_id, expires_at) where status = 'active';
 create unique index credit_reservations_idempotency_key
-    on ducto.credit_reservations (account_id, idempotency_key) where idempotency_key is not null;
+    on ducto.credit_reservations (account_id, idempotency_key);
 comment on table ducto.credit_reservations is
     'A hold: credits set aside until it is settled, released, or its deadline passes.';
 comment on column ducto.credit_reservations.held is
     'What it still sets aside: the amount, less what partial settlements have charged.';
+comment on column ducto.credit_reservations.capped is
+    'The room it takes in the caps that cover it: the part that would leave the balance.';
+comment on column ducto.credit_reservations.counted is
+    'Whether the account''s held and its caps count it; false once its deadline was noticed.';
+comment on column ducto.credit_reservations.model is
+    'The model it was priced as, for the caps that cover it.';
 comment on column ducto.credit_reservations.floor is
     'The balance that a settlement above the hold may go down to.';
 
@@ -205,11 +280,13 @@ create table ducto.credit_spend_caps (
     window_start timestamptz not null,
     window_end timestamptz not null,
     spent numeric(38, 12) not null default 0 check (spent >= 0),
+    held numeric(38, 12) not null default 0 check (held >= 0),
     created_at timestamptz not null,
     primary key (account_id, cap_type, model)
 ) with (fillfactor = 50);
 comment on table ducto.credit_spend_caps is
-    'A cap on what leaves an account''s balance in a window, with the window''s running total.';
+    'A cap on what leaves an account''s balance in a window, with the window''s running total and '
+    'the room that open holds take.';
 comment on column ducto.credit_spend_caps.model is 'The model it covers; empty: every charge.';
 
 create table ducto.credit_team_members (
@@ -250,58 +327,177 @@ alter table ducto.credit_spend_caps enable row level security;
 alter table ducto.credit_team_members enable row level security;
 alter table ducto.credit_events enable row level security;
 
-create type ducto.lot as (
+-- Rows as routines pass them on. Types of our own: where tables are distributed, a table's row type
+-- cannot be a parameter.
+create type ducto.account as (
+    account_id text,
+    kind ducto.account_kind,
+    name text,
+    plan_key text,
+    plan_since timestamptz,
+    period_anchor timestamptz,
+    allowance_until timestamptz,
+    allowance_version integer,
+    status ducto.account_status,
+    has_caps boolean,
+    keyed_holds boolean,
+    alerted_below numeric,
+    created_at timestamptz,
+    debt numeric,
+    balance numeric,
+    allowance numeric,
+    held numeric,
+    granted numeric,
+    spent numeric,
+    stale_at timestamptz,
+    draw_lot bigint,
+    draw_free boolean,
+    headroom_version integer,
+    headroom_plan text,
+    headroom_until timestamptz,
+    drawn numeric,
+    headroom numeric
+);
+comment on type ducto.account is
+    'A row of credit_accounts.';
+create type ducto.entry as (
+    id bigint,
+    created_at timestamptz,
+    xid xid8,
     lot_id bigint,
+    reference_id bigint,
+    pricing_version integer,
+    account_id text,
+    actor_id text,
+    type ducto.entry_type,
+    amount numeric,
+    balance_after numeric,
+    available_after numeric,
+    allowance_consumed numeric,
+    allocations jsonb,
+    metrics jsonb,
+    model text,
+    operation text,
+    breakdown jsonb,
+    plan_key text,
+    warnings jsonb,
+    idempotency_key text,
+    fingerprint bytea,
+    reservation_id uuid,
+    occurred_at timestamptz,
+    metadata jsonb
+);
+comment on type ducto.entry is
+    'A row of credit_transactions.';
+create type ducto.reservation as (
+    account_id text,
+    reservation_id uuid,
+    actor_id text,
+    amount numeric,
+    held numeric,
+    charged numeric,
+    capped numeric,
+    counted boolean,
+    operation text,
+    model text,
+    status text,
+    expires_at timestamptz,
+    pricing_version integer,
+    plan_key text,
+    floor numeric,
+    metrics jsonb,
+    transaction_id bigint,
+    idempotency_key text,
+    fingerprint bytea,
+    metadata jsonb,
+    created_at timestamptz,
+    closed_at timestamptz
+);
+comment on type ducto.reservation is
+    'A row of credit_reservations.';
+create type ducto.cap as (
+    account_id text,
+    cap_type text,
+    model text,
+    amount_limit numeric,
+    action text,
+    window_start timestamptz,
+    window_end timestamptz,
+    spent numeric,
+    held numeric,
+    created_at timestamptz
+);
+comment on type ducto.cap is
+    'A row of credit_spend_caps.';
+
+create type ducto.lot as (
     kind text,
     category text,
     remaining numeric,
     priority integer,
     expires_at timestamptz,
-    created_at timestamptz
+    period_start timestamptz
 );
-comment on type ducto.lot is 'A lot that is due but not yet written; lot_id is null.';
+comment on type ducto.lot is 'A lot that is due but not yet written.';
 
 create type ducto.terms as (
     version integer,
     plan_key text,
     plan_missing boolean,
     floor numeric,
-    free_allowance numeric,
+    floor_max numeric,
+    thresholds numeric[],
+    features jsonb,
+    missing_feature text,
+    feature_policy boolean,
     allowance_due boolean,
-    due ducto.lot[],
+    free_allowance numeric,
     period text,
     anchored boolean,
     rollover_max numeric,
     max_concurrent integer,
-    max_concurrent_operation integer,
-    missing_feature text
+    max_concurrent_operation integer
 );
 comment on type ducto.terms is
-    'What the plan of an account says about one operation; floor null: the pricing''s holds.';
+    'What the active pricing (version 0: none) and the account''s plan say about an operation. '
+    'floor_max: the highest floor of any operation; feature_policy: some operation lacks its '
+    'required feature; allowance_due: the period''s allowance is not yet written.';
 
-create type ducto.assessment as (
-    failure jsonb,
+create type ducto.draft as (
     price jsonb,
     cost numeric,
     free numeric,
     amount numeric,
-    balance numeric,
-    allowance numeric,
-    held numeric,
-    version integer,
-    plan_key text,
-    floor numeric,
-    thresholds numeric[],
-    allocations jsonb,
-    stale boolean,
-    contested boolean,
+    debt numeric,
+    lots bigint[],
+    takes numeric[],
     warnings jsonb,
     events jsonb,
-    terms ducto.terms
+    failure jsonb
 );
-comment on type ducto.assessment is
-    'What a charge would do, decided before anything is written. cost = free (paid by the '
-    'allowance) + amount (leaves the balance); balance, allowance and held: before the charge, '
-    'held without what the hold being settled frees; version and plan_key: what priced it; stale: '
-    'lapsed lots or a due allowance count here but are not yet written; contested: ducto.decide '
-    'must say whether it may happen; failure: why not; terms: of the plan, null without one.';
+comment on type ducto.draft is
+    'A charge before anything is written: cost = free (paid by the allowance) + amount (leaves the '
+    'balance); the lots it draws on, in order, with what it takes from each; debt: what none pays; '
+    'failure: why it may not happen.';
+
+create type ducto.booking as (
+    place integer,
+    id bigint,
+    account_id text,
+    metrics jsonb,
+    told jsonb,
+    exact numeric,
+    cost numeric,
+    free numeric,
+    balance_after numeric,
+    available_after numeric,
+    lot_id bigint,
+    pricing_version integer,
+    plan_key text,
+    idempotency_key text,
+    metadata jsonb,
+    occurred_at timestamptz,
+    created_at timestamptz
+);
+comment on type ducto.booking is
+    'One charge of a batch that is within its account''s headroom: the entry it will be.';

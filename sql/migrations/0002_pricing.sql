@@ -59,6 +59,7 @@ create table ducto.credit_rates (
     code integer[] not null,
     constants numeric[] not null,
     names text[] not null,
+    factors numeric[],
     plain_scale smallint,
     plain_except text[],
     primary key (version, plan_key, section, key)
@@ -71,6 +72,9 @@ comment on column ducto.credit_rates.key is
     'Model, tool, job or entry name. Collation C: a prefix sorts right before what it begins.';
 comment on column ducto.credit_rates.code is
     'The program: pairs of an opcode and its argument.';
+comment on column ducto.credit_rates.factors is
+    'Where the expression is a sum of products of metrics and constants: the constant it adds, then '
+    'the factor of each of names, at most four. A charge then computes it in its own statement.';
 comment on column ducto.credit_rates.plain_scale is
     'The scale of the price, where nothing but this rate prices a usage of standard metrics, '
     'rounded half up; null: see the version. A charge then needs to read nothing else.';

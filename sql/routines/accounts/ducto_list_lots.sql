@@ -18,6 +18,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_account ducto.account := ducto.find_account(p_user_id);
     v_now timestamptz := ducto.now();
 begin
     return query
@@ -33,11 +34,11 @@ begin
             else 'used'
         end,
         l.transaction_id, l.created_at
-    from ducto.credit_lots l
-    where l.account_id = p_user_id
+    from ducto.lots_now l
+    where l.account_id = v_account.account_id
     order by l.live desc, l.kind <> 'allowance', l.priority, l.expires_at nulls last, l.lot_id;
 end
 $$;
 comment on function public.ducto_list_lots(text) is
     'The grants of an account: the live ones first. '
-    'status: live, used, expired, revoked or scheduled. Callers: service, admin, reader.';
+    'status: live, used, expired, revoked or scheduled. Errors: DU017. Callers: service, admin, reader.';

@@ -22,27 +22,39 @@ returns table (
     reference_id bigint,
     reservation_id uuid,
     metadata jsonb,
-    created_at timestamptz
+    created_at timestamptz,
+    occurred_at timestamptz
 )
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_account ducto.account := ducto.find_account(p_user_id);
 begin
     if coalesce(p_limit, 0) not between 1 and 1000 then
         perform ducto.raise_error('DU017', ducto.invalid('p_limit', 'The limit is 1 to 1000.'));
     end if;
+    if p_type <> all ('{
+        usage,refund,expiry,revocation,purchase,subscription,promo,signup_bonus,adjustment,opening,
+        rollover
+    }'::text[]) then
+        perform ducto.raise_error('DU017', ducto.invalid(
+            'p_type', 'The type is one of usage, refund, expiry, revocation, purchase, '
+            'subscription, promo, signup_bonus, adjustment, opening, rollover.'
+        ));
+    end if;
     return query
     select
-        t.id, t.actor_id, case when a.kind = 'team' then a.account_id end, t.type::text,
+        t.id, t.actor_id, case when v_account.kind = 'team' then t.account_id end, t.type::text,
         trim_scale(t.amount), trim_scale(t.allowance_consumed), trim_scale(t.balance_after),
-        t.model, t.operation, t.breakdown, t.pricing_version, t.metrics, t.allocations,
+        t.model, t.operation, ducto.entry_breakdown(row(t.*)::ducto.entry), t.pricing_version, t.metrics,
+        ducto.entry_allocations(row(t.*)::ducto.entry),
         t.idempotency_key, t.reference_id, t.reservation_id, coalesce(t.metadata, '{}'),
-        t.created_at
-    from ducto.credit_accounts a
-    join ducto.credit_transactions t on t.account_id = a.account_id
-    where a.account_id = p_user_id
+        t.created_at, coalesce(t.occurred_at, t.created_at)
+    from ducto.credit_transactions t
+    where t.account_id = v_account.account_id
         and (p_before is null or t.id < p_before)
         and (p_type is null or t.type = p_type)
     order by t.id desc

@@ -1,6 +1,6 @@
 -- The result of a grant, from its ledger row and lot.
 create or replace function ducto.grant_result(
-    p_entry ducto.credit_transactions,
+    p_entry ducto.entry,
     p_replayed boolean
 )
 returns jsonb

@@ -7,13 +7,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_account ducto.account;
     v_failure jsonb := ducto.check_arguments(p_account_id, null, null, null);
 begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;
-    perform ducto.lock_account(p_account_id);
-    update ducto.credit_accounts a set status = p_status where a.account_id = p_account_id;
+    v_account := ducto.lock_account(p_account_id);
+    v_account.status := p_status;
+    perform ducto.save_account(v_account);
     return jsonb_build_object('user_id', p_account_id, 'status', p_status);
 end
 $$;

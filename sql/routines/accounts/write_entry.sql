@@ -1,6 +1,6 @@
--- Writes the ledger row of anything but a charge, after its allocations have been applied.
+-- Writes the ledger row of anything but a charge. p_account is the account after it.
 create or replace function ducto.write_entry(
-    p_account_id text,
+    p_account ducto.account,
     p_type text,
     p_amount numeric,
     p_allocations jsonb,
@@ -13,21 +13,28 @@ create or replace function ducto.write_entry(
     p_allowance_restored numeric default 0,
     p_model text default null
 )
-returns ducto.credit_transactions
-language sql
+returns ducto.entry
+language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-    -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
-    update ducto.credit_accounts a set debt = a.debt where a.account_id = p_account_id;
-    insert into ducto.credit_transactions (
+declare
+    v_entry ducto.entry;
+begin
+    insert into ducto.credit_transactions as t (
         account_id, actor_id, type, amount, balance_after, allowance_consumed, allocations,
         idempotency_key, fingerprint, metadata, reference_id, model, created_at
     ) values (
-        p_account_id, coalesce(p_actor_id, p_account_id), p_type, p_amount,
-        ducto.read_balance(p_account_id), -p_allowance_restored, p_allocations,
+        p_account.account_id, coalesce(p_actor_id, p_account.account_id), p_type, p_amount,
+        p_account.balance, -p_allowance_restored, p_allocations,
         p_idempotency_key, p_fingerprint, nullif(p_metadata, '{}'), p_reference_id, p_model, p_now
     )
-    returning *;
+    returning t.* into v_entry;
+    if p_reference_id is not null then
+        insert into ducto.credit_references (account_id, reference_id, transaction_id)
+        values (p_account.account_id, p_reference_id, v_entry.id);
+    end if;
+    return v_entry;
+end
 $$;

@@ -1,5 +1,6 @@
--- A cap as callers see it: used, limit, what is left and when the window ends.
-create or replace function ducto.cap_state(p_cap ducto.credit_spend_caps, p_now timestamptz)
+-- A cap as callers see it: used (what open holds take included), limit, what is left and when the
+-- window ends.
+create or replace function ducto.cap_state(p_cap ducto.cap, p_now timestamptz)
 returns jsonb
 language plpgsql
 stable
@@ -7,7 +8,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_used numeric := case when p_cap.window_end > p_now then p_cap.spent else 0 end;
+    v_used numeric := p_cap.held + case when p_cap.window_end > p_now then p_cap.spent else 0 end;
     v_end timestamptz := p_cap.window_end;
 begin
     if v_end <= p_now then
@@ -19,6 +20,7 @@ begin
         'model', nullif(p_cap.model, ''),
         'limit', trim_scale(p_cap.amount_limit),
         'used', trim_scale(v_used),
+        'held', trim_scale(p_cap.held),
         'remaining', trim_scale(greatest(p_cap.amount_limit - v_used, 0)),
         'action', p_cap.action,
         'resets_at', v_end

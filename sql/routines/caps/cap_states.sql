@@ -1,7 +1,7 @@
--- The state of every cap that a charge of p_model would meet, the tightest first.
+-- The state of every cap on one of p_models, the tightest first.
 create or replace function ducto.cap_states(
     p_account_id text,
-    p_model text,
+    p_models text[],
     p_amount numeric,
     p_now timestamptz
 )
@@ -19,9 +19,9 @@ begin
             )
             order by (s.state -> 'remaining')::numeric
         )
-        from ducto.credit_spend_caps c
+        from ducto.find_caps(p_account_id, p_now) c
         cross join lateral ducto.cap_state(c, p_now) as s (state)
-        where c.account_id = p_account_id and c.model in ('', p_model)
+        where c.model = any (p_models)
     ), '[]');
 end
 $$;

@@ -1,36 +1,35 @@
--- Holds a charge against the account's caps in constant time: each cap carries the running total
--- of its window. A charge that costs the balance nothing reaches no cap.
+-- Holds a charge or a hold against the account's caps in constant time: each cap carries the
+-- running total of its window and the room that open holds take. What costs the balance nothing
+-- reaches no cap.
 create or replace function ducto.check_caps(
-    p_assessment ducto.assessment,
+    p_draft ducto.draft,
     p_account_id text,
+    p_models text[],
+    p_amount numeric,
     p_now timestamptz
 )
-returns ducto.assessment
+returns ducto.draft
 language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v ducto.assessment := p_assessment;
-    v_cap ducto.credit_spend_caps;
-    v_model text := p_assessment.price ->> 'model';
+    v ducto.draft := p_draft;
+    v_cap ducto.cap;
     v_used numeric;
     v_fact jsonb;
 begin
     for v_cap in
         select c.* from ducto.credit_spend_caps c
-        where c.account_id = p_account_id and c.model in ('', v_model)
+        where c.account_id = p_account_id and c.model = any (p_models)
         order by c.action = 'deny' desc, c.amount_limit
     loop
-        v_used := v_cap.spent;
-        if v_cap.window_end <= p_now then
-            v_used := 0;
-        end if;
-        continue when v_used + v.amount <= v_cap.amount_limit;
+        v_used := v_cap.held + case when v_cap.window_end > p_now then v_cap.spent else 0 end;
+        continue when v_used + p_amount <= v_cap.amount_limit;
 
         v_fact := ducto.cap_state(v_cap, p_now)
-            || jsonb_build_object('required', trim_scale(v.amount));
+            || jsonb_build_object('required', trim_scale(p_amount));
         if v_cap.action = 'deny' then
             v.failure := coalesce(v.failure, ducto.failure('denied', 'DU001', v_fact));
             continue;
@@ -48,5 +47,5 @@ begin
     return v;
 end
 $$;
-comment on function ducto.check_caps(ducto.assessment, text, timestamptz) is
-    'The assessment with a denial, warnings and events for every cap that the charge would pass.';
+comment on function ducto.check_caps(ducto.draft, text, text[], numeric, timestamptz) is
+    'The draft with a denial, warnings and events for every cap that p_amount would pass.';

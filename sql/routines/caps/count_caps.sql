@@ -1,7 +1,7 @@
 -- Adds a charge to its caps' running totals, starting the windows anew that have ended.
 create or replace function ducto.count_caps(
     p_account_id text,
-    p_model text,
+    p_models text[],
     p_amount numeric,
     p_now timestamptz
 )
@@ -18,8 +18,8 @@ begin
             else (ducto.period(c.cap_type, p_now)).period_start end,
         window_end = case when c.window_end > p_now then c.window_end
             else (ducto.period(c.cap_type, p_now)).period_end end
-    where c.account_id = p_account_id and c.model in ('', p_model);
+    where c.account_id = p_account_id and c.model = any (p_models);
 end
 $$;
-comment on function ducto.count_caps(text, text, numeric, timestamptz) is
-    'Counts p_amount against the caps of the locked account that cover p_model.';
+comment on function ducto.count_caps(text, text[], numeric, timestamptz) is
+    'Counts p_amount against the caps on p_models of the locked account.';

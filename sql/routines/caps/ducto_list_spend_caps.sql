@@ -21,12 +21,11 @@ begin
         s.state ->> 'cap_type', s.state ->> 'model', (s.state ->> 'limit')::numeric,
         (s.state ->> 'used')::numeric, (s.state ->> 'remaining')::numeric, s.state ->> 'action',
         (s.state ->> 'resets_at')::timestamptz
-    from ducto.credit_spend_caps c
+    from ducto.find_caps(p_user_id, v_now) c
     cross join lateral ducto.cap_state(c, v_now) as s (state)
-    where c.account_id = p_user_id
     order by array_position('{daily,weekly,monthly}', c.cap_type), c.model;
 end
 $$;
 comment on function public.ducto_list_spend_caps(text) is
     'The caps of a user with what their current windows have used (model null: every charge). '
-    'Callers: service, admin, reader.';
+    'Errors: DU017. Callers: service, admin, reader.';

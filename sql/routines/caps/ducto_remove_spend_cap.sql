@@ -10,6 +10,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_account ducto.account;
     v_removed boolean;
     v_failure jsonb := coalesce(
         ducto.check_arguments(p_user_id, null, null, null),
@@ -19,16 +20,16 @@ begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;
-    perform ducto.lock_account(p_user_id);
+    v_account := ducto.lock_account(p_user_id);
     delete from ducto.credit_spend_caps c
     where c.account_id = p_user_id
         and c.cap_type = p_cap_type
         and c.model = coalesce(p_model, '');
     v_removed := found;
-    update ducto.credit_accounts a set has_caps = exists (
+    v_account.has_caps := exists (
         select from ducto.credit_spend_caps c where c.account_id = p_user_id
-    )
-    where a.account_id = p_user_id;
+    );
+    perform ducto.save_account(v_account);
     return jsonb_build_object(
         'user_id', p_user_id, 'cap_type', p_cap_type, 'model', p_model, 'removed', v_removed
     );

@@ -12,17 +12,31 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     return (
-        select coalesce(-sum(t.amount), 0) - coalesce(sum((
-            select sum(r.amount) from ducto.credit_transactions r
-            where r.account_id = p_account_id and r.reference_id = t.id and r.type = 'refund'
-        )), 0)
-        from ducto.credit_transactions t
-        where t.account_id = p_account_id
-            and t.type = 'usage'
-            and t.created_at >= p_since
-            and (p_model = '' or t.model = p_model)
+        with charge as materialized (
+            select t.id, -t.amount as amount, t.model, t.pricing_version, t.plan_key
+            from ducto.credit_transactions t
+            where t.account_id = p_account_id and t.type = 'usage' and t.created_at >= p_since
+        ), covered as materialized (
+            -- Priced as the model: by its own name, or by the rate that its name begins with.
+            select k.model, k.pricing_version, k.plan_key
+            from (select distinct model, pricing_version, plan_key from charge) k
+            where p_model = ''
+                or p_model = any (ducto.cap_models(k.pricing_version, k.plan_key, k.model))
+        )
+        select coalesce(sum(c.amount - coalesce((
+            select sum(r.amount)
+            from ducto.credit_references f
+            join ducto.credit_transactions r
+                on r.account_id = f.account_id and r.id = f.transaction_id
+            where f.account_id = p_account_id and f.reference_id = c.id and r.type = 'refund'
+        ), 0)), 0)
+        from charge c
+        join covered v on v.model is not distinct from c.model
+            and v.pricing_version is not distinct from c.pricing_version
+            and v.plan_key is not distinct from c.plan_key
     );
 end
 $$;
 comment on function ducto.spent_since(text, text, timestamptz) is
-    'p_model: only charges of this model; empty: all. Reads the ledger: never on a charge''s path.';
+    'p_model: only charges priced as this model; empty: all. Reads the ledger: never on a charge''s '
+    'path.';

@@ -1,5 +1,5 @@
 -- The lots behind an entry's allocations, in their order.
-create or replace function ducto.allocated_lots(p_entry ducto.credit_transactions)
+create or replace function ducto.allocated_lots(p_account_id text, p_allocations jsonb)
 returns jsonb
 language plpgsql
 stable
@@ -18,9 +18,9 @@ begin
             )
             order by a.place
         )
-        from jsonb_array_elements(p_entry.allocations) with ordinality a (item, place)
+        from jsonb_array_elements(p_allocations) with ordinality a (item, place)
         join ducto.credit_lots l
-            on l.account_id = p_entry.account_id and l.lot_id = (a.item -> 'lot')::bigint
+            on l.account_id = p_account_id and l.lot_id = (a.item -> 'lot')::bigint
     ), '[]');
 end
 $$;

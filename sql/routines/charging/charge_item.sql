@@ -15,7 +15,8 @@ begin
     end if;
     return ducto.charge(
         v_user_id, v_user_id, v_metrics, (p_item ->> 'amount')::numeric,
-        p_item ->> 'idempotency_key', nullif(p_item -> 'metadata', 'null')
+        p_item ->> 'idempotency_key', nullif(p_item -> 'metadata', 'null'),
+        (p_item ->> 'occurred_at')::timestamptz, null
     );
 end
 $$;

@@ -1,6 +1,6 @@
 -- The result of a charge, built from its ledger row alone: a replay cannot differ from the first.
 create or replace function ducto.charge_result(
-    p_entry ducto.credit_transactions,
+    p_entry ducto.entry,
     p_kind text,
     p_replayed boolean
 )
@@ -21,9 +21,9 @@ begin
         'allowance_consumed', trim_scale(p_entry.allowance_consumed),
         'amount', trim_scale(-p_entry.amount),
         'balance_after', trim_scale(p_entry.balance_after),
-        'available_after', trim_scale(p_entry.available_after),
+        'available_after', trim_scale(coalesce(p_entry.available_after, p_entry.balance_after)),
         'pricing_version', p_entry.pricing_version,
-        'breakdown', p_entry.breakdown,
+        'breakdown', ducto.entry_breakdown(p_entry),
         'warnings', coalesce(p_entry.warnings, '[]'),
         'replayed', p_replayed
     );

@@ -21,9 +21,7 @@ begin
         select distinct c ->> 'user_id' from jsonb_array_elements(p_charges) c
         where ducto.check_batch_item(c) is null
     ));
-    v_results := ducto.charge_together(p_charges);
     for v_index in 1 .. jsonb_array_length(p_charges) loop
-        continue when v_results[v_index] is not null;
         v_item := p_charges -> v_index - 1;
         v_result := coalesce(ducto.check_batch_item(v_item), ducto.charge_item(v_item));
         if v_result ->> 'status' = 'denied' then

@@ -6,7 +6,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_entry ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
+    v_entry ducto.entry := ducto.find_transaction(p_transaction_id);
+    v_allocations jsonb := ducto.entry_allocations(v_entry);
     v_price jsonb;
     v_rates jsonb := '[]'::jsonb;
 begin
@@ -24,6 +25,7 @@ begin
         'account_id', v_entry.account_id,
         'type', v_entry.type,
         'created_at', v_entry.created_at,
+        'occurred_at', coalesce(v_entry.occurred_at, v_entry.created_at),
         'amount', trim_scale(v_entry.amount),
         'cost', case when v_entry.type = 'usage'
             then trim_scale(v_entry.allowance_consumed - v_entry.amount) end,
@@ -35,18 +37,21 @@ begin
         'plan_key', v_entry.plan_key,
         'variables', coalesce(v_entry.metrics, '{}'),
         'expressions', v_rates,
-        'breakdown', v_entry.breakdown,
+        'breakdown', ducto.entry_breakdown(v_entry),
         'recomputed', v_price,
         'recomputes', ducto.recomputes(v_entry, v_price),
-        'allocations', coalesce(v_entry.allocations, '[]'),
-        'lots', ducto.allocated_lots(v_entry),
+        'allocations', v_allocations,
+        'lots', ducto.allocated_lots(v_entry.account_id, v_allocations),
         'idempotency_key', v_entry.idempotency_key,
         'reference_id', v_entry.reference_id,
         'reservation_id', v_entry.reservation_id,
         'refunds', coalesce((
-            select jsonb_agg(r.id order by r.id) from ducto.credit_transactions r
-            where r.account_id = v_entry.account_id
-                and r.reference_id = v_entry.id and r.type = 'refund'
+            select jsonb_agg(t.id order by t.id)
+            from ducto.credit_references f
+            join ducto.credit_transactions t
+                on t.account_id = f.account_id and t.id = f.transaction_id
+            where f.account_id = v_entry.account_id
+                and f.reference_id = v_entry.id and t.type = 'refund'
         ), '[]'),
         'metadata', coalesce(v_entry.metadata, '{}')
     );

@@ -10,49 +10,42 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_account ducto.credit_accounts;
-    v ducto.assessment;
     v_now timestamptz := ducto.now();
-    v_bonus numeric;
+    v_account ducto.account;
+    v_terms ducto.terms;
+    v_due ducto.lot[];
+    v_price jsonb;
+    v ducto.draft;
+    v_models text[];
     v_failure jsonb := ducto.check_arguments(p_user_id, null, null, coalesce(p_metrics, 'null'));
 begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;
-    v_account := ducto.find_account(coalesce(p_team_id, p_user_id));
     if p_team_id is not null then
         perform ducto.find_team_member(p_team_id, p_user_id);
     end if;
-    -- A bonus that comes with the account counts before the account exists: as a debt below zero.
-    v_bonus := ducto.bonus_due(v_account.account_id);
-    v_account.debt := v_account.debt - v_bonus;
-    v := ducto.assess(v_account, p_metrics, null, p_metrics ->> 'operation', v_now, null);
-    if v.failure is not null then
-        perform ducto.raise_error(v.failure ->> 'code', v.failure);
+    v_account := ducto.find_account(coalesce(p_team_id, p_user_id));
+    v_terms := ducto.read_terms(v_account, p_metrics ->> 'operation', v_now);
+    v_due := ducto.lots_to_come(v_account, v_terms, v_now);
+    v_price := ducto.draft_price(
+        p_metrics, null, nullif(v_terms.version, 0), v_terms.plan_key
+    );
+    if v_price ? 'code' then
+        v_failure := ducto.failure('error', v_price ->> 'code', v_price -> 'detail');
+        perform ducto.raise_error(v_price ->> 'code', v_failure);
     end if;
-    if v_bonus > 0 and v.amount > 0 then
-        v.allocations := (v.allocations - -1) || ducto.draw_bonus(v_bonus, v.amount);
-    end if;
-    v := ducto.decide(v, v_account, null, v_now);
-    return jsonb_build_object(
-        'user_id', p_user_id,
-        'team_id', p_team_id,
-        'model', v.price -> 'model',
-        'cost', trim_scale(v.cost),
-        'allowance_consumed', trim_scale(v.free),
-        'amount', trim_scale(v.amount),
-        'balance_after', trim_scale(v.balance - v.amount),
-        'available_after', trim_scale(v.balance + v.allowance - v.held - v.cost),
-        'pricing_version', v.version,
-        'breakdown', v.price -> 'breakdown',
-        'allocations', coalesce(v.allocations, '[]'),
-        'caps', ducto.cap_states(v_account.account_id, v.price ->> 'model', v.amount, v_now),
-        'warnings', coalesce(v.warnings, '[]'),
-        'affordable', v.failure is null,
-        'status', coalesce(v.failure ->> 'status', 'ok'),
-        'code', v.failure -> 'code',
-        'error', v.failure -> 'error',
-        'message', v.failure -> 'message'
+    v := ducto.draw(v_account, (v_price -> 'cost')::numeric, v_now, true, v_due);
+    v.warnings := nullif(v_price -> 'warnings', '[]');
+    v_account := ducto.foresee(v_account, v_terms, v_now);
+    v_account.balance := v_account.balance + coalesce((
+        select sum(d.remaining) from unnest(v_due) d where d.kind = 'signup_bonus'
+    ), 0);
+    v_models := ducto.cap_models(v_terms.version, v_terms.plan_key, p_metrics ->> 'model');
+    v := ducto.decide(v, v_account, v_terms, v_models, v.amount, v_now);
+    return ducto.quote_result(
+        p_user_id, p_team_id, v, v_price, v_account, v_terms,
+        ducto.cap_states(v_account.account_id, v_models, v.amount, v_now)
     );
 end
 $$;

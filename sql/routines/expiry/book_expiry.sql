@@ -1,7 +1,9 @@
--- Writes down what has already stopped counting: lots past their expiry.
+-- Writes down what has already stopped counting: lots of the locked account past their expiry, as
+-- one entry. An allowance is not part of the balance: its lapse is none.
 create or replace function ducto.book_expiry(
-    p_account_id text,
+    p_account ducto.account,
     p_now timestamptz,
+    out account ducto.account,
     out expired numeric,
     out lots integer
 )
@@ -11,30 +13,35 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v ducto.account := p_account;
+    v_allowance numeric;
     v_allocations jsonb;
 begin
-    -- An allowance is not part of the balance: its lapse is not a ledger entry.
-    update ducto.credit_lots l set
-        forfeited = l.forfeited + l.remaining, remaining = 0, live = false
-    where l.account_id = p_account_id
-        and l.live and l.expires_at <= p_now and l.kind = 'allowance';
-
-    select
+    with lapsed as materialized (
+        select l.lot_id, l.free, l.remaining from ducto.credit_lots l
+        where l.account_id = v.account_id and l.live and l.expires_at <= p_now
+    ), closed as (
+        update ducto.credit_lots l set
+            forfeited = l.forfeited + l.remaining, remaining = 0, live = false
+        from lapsed e
+        where l.account_id = v.account_id and l.lot_id = e.lot_id
+    )
+    select coalesce(sum(e.remaining) filter (where e.free), 0),
+        trim_scale(coalesce(sum(e.remaining) filter (where not e.free), 0)),
+        (count(*) filter (where not e.free))::integer,
         jsonb_agg(
-            jsonb_build_object('lot', l.lot_id, 'amount', -trim_scale(l.remaining))
-            order by l.lot_id
-        ),
-        trim_scale(coalesce(sum(l.remaining), 0)),
-        count(*)::integer
-    into v_allocations, expired, lots
-    from ducto.credit_lots l
-    where l.account_id = p_account_id and l.live and l.expires_at <= p_now;
+            jsonb_build_object('lot', e.lot_id, 'amount', -trim_scale(e.remaining))
+            order by e.lot_id
+        ) filter (where not e.free)
+    into v_allowance, expired, lots, v_allocations
+    from lapsed e;
+    v.allowance := v.allowance - v_allowance;
+    v.balance := v.balance - expired;
     if lots > 0 then
-        perform ducto.apply_allocations(p_account_id, v_allocations, true);
-        perform ducto.write_entry(p_account_id, 'expiry', -expired, v_allocations, p_now);
+        perform ducto.write_entry(v, 'expiry', -expired, v_allocations, p_now);
     end if;
+    account := v;
 end
 $$;
-comment on function ducto.book_expiry(text, timestamptz) is
-    'Books the lapsed lots of the locked account as one entry: the credits that expired, of how '
-    'many lots.';
+comment on function ducto.book_expiry(ducto.account, timestamptz) is
+    'The account, not yet saved; the credits that expired, of how many lots.';

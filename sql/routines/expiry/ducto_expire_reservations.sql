@@ -6,23 +6,28 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- In a variable, because an index can be searched for a value, not for a volatile function.
     v_now timestamptz := ducto.now();
     v_account_id text;
+    v_account ducto.account;
     v_count integer := 0;
 begin
-    -- An account that somebody holds is skipped: its holds have stopped counting anyway.
     for v_account_id in
-        select a.account_id from ducto.credit_accounts a
-        where a.account_id in (
-            select r.account_id from ducto.credit_reservations r
-            where r.status = 'active' and r.expires_at <= v_now
-        )
-        order by a.account_id
-        for no key update skip locked
+        select distinct r.account_id collate "C" from ducto.credit_reservations r
+        where r.status = 'active' and r.expires_at <= v_now
+        order by 1
     loop
-        perform ducto.lock_account(v_account_id);
-        v_count := v_count + ducto.close_lapsed_holds(v_account_id, ducto.now());
+        -- An account that somebody holds is skipped: its holds have stopped counting anyway.
+        perform from ducto.credit_accounts a where a.account_id = v_account_id
+        for no key update skip locked;
+        continue when not found;
+        v_account := ducto.lock_account(v_account_id);
+        v_now := ducto.now();
+        v_count := v_count + (
+            select count(*) from ducto.credit_reservations r
+            where r.account_id = v_account_id and r.status = 'active'
+                and r.expires_at + ducto.settle_grace() <= v_now
+        );
+        perform ducto.save_account(ducto.lapse_holds(v_account, v_now));
     end loop;
     return jsonb_build_object('expired', v_count);
 end

@@ -7,39 +7,42 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_now timestamptz := ducto.now();
-    v_account_id text;
-    v_account ducto.credit_accounts;
-    v ducto.assessment;
+    v_account ducto.account;
+    v_booked record;
+    v_terms ducto.terms;
 begin
     if coalesce(p_dry_run, false) then
         return query
         select l.account_id, trim_scale(sum(l.remaining)), count(*)::integer
-        from ducto.credit_lots l
+        from ducto.lots_now l
         where l.live and l.expires_at <= v_now and l.kind <> 'allowance'
         group by l.account_id
         order by l.account_id;
         return;
     end if;
-    -- An account that somebody holds is skipped: its next operation books the expiry itself.
-    for v_account_id in
-        select a.account_id from ducto.credit_accounts a
-        where a.account_id in (
-            select l.account_id from ducto.credit_lots l where l.live and l.expires_at <= v_now
-        )
-        order by a.account_id
-        for no key update skip locked
+    for user_id in
+        select distinct l.account_id collate "C" from ducto.credit_lots l
+        where l.live and l.expires_at <= v_now
+        order by 1
     loop
-        v_account := ducto.lock_account(v_account_id);
+        -- An account that somebody holds is skipped: its next operation books the expiry itself.
+        perform from ducto.credit_accounts a where a.account_id = user_id
+        for no key update skip locked;
+        continue when not found;
+        v_account := ducto.lock_account(user_id);
         v_now := ducto.now();
-        select v_account_id, b.expired, b.lots into user_id, expired, lots
-        from ducto.book_expiry(v_account_id, v_now) b;
+        v_booked := ducto.book_expiry(v_account, v_now);
+        v_account := v_booked.account;
+        expired := v_booked.expired;
+        lots := v_booked.lots;
         if lots > 0 then
-            v := ducto.assess(v_account, null, 0, null, v_now, null);
-            perform ducto.check_thresholds(
-                v_account, v.thresholds, v.balance, v.allowance, v_now, true
+            v_terms := ducto.read_terms(v_account, null, v_now);
+            v_account.alerted_below := ducto.check_thresholds(
+                ducto.foresee(v_account, v_terms, v_now), v_terms.thresholds, v_now, true
             );
             return next;
         end if;
+        perform ducto.save_account(v_account);
     end loop;
 end
 $$;

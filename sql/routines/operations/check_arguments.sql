@@ -18,8 +18,8 @@ begin
         and (p_idempotency_key is null or length(p_idempotency_key) between 1 and 255)
         and (p_metadata is null or jsonb_typeof(p_metadata) = 'object')
         and (p_metrics is null or jsonb_typeof(p_metrics) = 'object')
-        and coalesce(pg_column_size(p_metadata), 0) <= 65536
-        and coalesce(pg_column_size(p_metrics), 0) <= 65536
+        and coalesce(octet_length(p_metadata::text), 0) <= 65536
+        and coalesce(octet_length(p_metrics::text), 0) <= 65536
     ) is true then
         return null;
     elsif (length(p_user_id) between 1 and 200) is not true then
@@ -33,7 +33,7 @@ begin
             'Metrics are a JSON object such as {"model": "gpt-4", "input_tokens": 500}, not %s.',
             jsonb_typeof(p_metrics)
         ));
-    elsif pg_column_size(p_metrics) > 65536 then
+    elsif octet_length(p_metrics::text) > 65536 then
         return ducto.invalid('p_metrics', 'Metrics are at most 64 kB.');
     end if;
     return ducto.invalid('p_metadata', 'Metadata must be a JSON object of at most 64 kB.');

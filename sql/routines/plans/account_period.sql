@@ -1,6 +1,6 @@
 -- The period of an account's plan around p_now: calendar, or from the account's own anchor.
 create or replace function ducto.account_period(
-    p_account ducto.credit_accounts,
+    p_account ducto.account,
     p_terms ducto.terms,
     p_now timestamptz,
     out period_start timestamptz,

@@ -10,14 +10,16 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_account ducto.credit_accounts;
+    v_account ducto.account;
     v_plan ducto.credit_plans;
     v_now timestamptz;
     v_before text;
     v_failure jsonb := ducto.check_arguments(p_user_id, null, null, null);
 begin
-    if not isfinite(p_period_anchor) then
-        v_failure := ducto.invalid('p_period_anchor', 'The anchor must be a finite instant.');
+    if (coalesce(p_period_anchor, 'epoch') between '0001-01-01 00:00Z' and '9999-12-31 00:00Z')
+        is not true
+    then
+        v_failure := ducto.invalid('p_period_anchor', 'The anchor must be an instant of our era.');
     end if;
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
@@ -27,19 +29,20 @@ begin
     v_now := ducto.now();
     v_before := v_account.plan_key;
     -- The old plan's period first: what it has granted counts against what the new one grants.
-    v_account := ducto.bring_up_to_date(v_account, v_now);
-    update ducto.credit_accounts a set
-        plan_key = p_plan_key,
-        plan_since = case when a.plan_key is distinct from p_plan_key then v_now
-            else a.plan_since end,
-        period_anchor = coalesce(
-            p_period_anchor, a.period_anchor,
-            case when v_plan.period_anchor = 'account' then v_now end
-        ),
-        allowance_until = null
-    where a.account_id = p_user_id
-    returning * into v_account;
-    perform ducto.bring_up_to_date(v_account, v_now);
+    v_account := ducto.bring_up_to_date(
+        v_account, ducto.read_terms(v_account, null, v_now), v_now
+    );
+    if v_before is distinct from p_plan_key then
+        v_account.plan_since := v_now;
+    end if;
+    v_account.plan_key := p_plan_key;
+    v_account.period_anchor := coalesce(
+        p_period_anchor, v_account.period_anchor,
+        case when v_plan.period_anchor = 'account' then v_now end
+    );
+    v_account.allowance_until := null;
+    perform ducto.save_account(v_account);
+    perform ducto.bring_up_to_date(v_account, ducto.read_terms(v_account, null, v_now), v_now);
     if v_before is distinct from p_plan_key then
         perform ducto.write_event(
             p_user_id, p_user_id, 'credits.plan_changed', v_now,

@@ -1,7 +1,7 @@
 -- What entering the current period grants: the plan's allowance, less all that this period has
 -- already granted (so cycling plans mints nothing), and what rolls over from the last period.
 create or replace function ducto.due_lots(
-    p_account ducto.credit_accounts,
+    p_account ducto.account,
     p_terms ducto.terms,
     p_now timestamptz
 )
@@ -30,7 +30,7 @@ begin
         and l.effective_at < v_end;
     if v_amount > 0 then
         v_lots := v_lots || row(
-            null, 'allowance', 'promotional', v_amount, 100, v_end, v_start
+            'allowance', 'promotional', v_amount, 100, v_end, v_start
         )::ducto.lot;
     end if;
 
@@ -49,17 +49,17 @@ begin
             -- Never touched in the last period: its whole allowance was left.
             case when p_account.plan_since <= v_last_start then p_terms.free_allowance else 0 end
         )) into v_amount
-        from ducto.credit_lots l
+        from ducto.lots_now l
         where l.account_id = p_account.account_id
             and l.kind = 'allowance' and l.expires_at = v_start;
         if v_amount > 0 then
             v_lots := v_lots || row(
-                null, 'rollover', 'promotional', v_amount, 100, v_end, v_start
+                'rollover', 'promotional', v_amount, 100, v_end, v_start
             )::ducto.lot;
         end if;
     end if;
     return v_lots;
 end
 $$;
-comment on function ducto.due_lots(ducto.credit_accounts, ducto.terms, timestamptz) is
+comment on function ducto.due_lots(ducto.account, ducto.terms, timestamptz) is
     'The allowance and rollover lots that the account is due at p_now and does not have yet.';

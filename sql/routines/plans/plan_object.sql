@@ -7,27 +7,27 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_account ducto.credit_accounts := ducto.find_account(p_account_id);
-    v ducto.assessment := ducto.assess(v_account, null, 0, null, p_now, null);
-    v_terms ducto.terms := v.terms;
+    v_account ducto.account := ducto.find_account(p_account_id);
+    v_terms ducto.terms := ducto.read_terms(v_account, null, p_now);
     v_plan ducto.credit_plans;
     v_period record;
 begin
     select p.* into v_plan from ducto.credit_plans p
-    where p.version = v.version and p.plan_key = v.plan_key;
+    where p.version = v_terms.version and p.plan_key = v_terms.plan_key;
+    v_account := ducto.foresee(v_account, v_terms, p_now);
     v_period := ducto.account_period(v_account, v_terms, p_now);
     return jsonb_build_object(
         'user_id', p_account_id,
-        'plan_key', v.plan_key,
+        'plan_key', v_terms.plan_key,
         'name', v_plan.name,
         'assigned', v_account.plan_key is not null,
         'free_allowance', trim_scale(v_plan.free_allowance),
-        'allowance_remaining', trim_scale(v.allowance),
+        'allowance_remaining', trim_scale(v_account.allowance),
         'period', v_plan.period,
         'period_start', v_period.period_start,
         'period_end', v_period.period_end,
         'features', coalesce(v_plan.features, '{}'),
-        'pricing_version', v.version
+        'pricing_version', nullif(v_terms.version, 0)
     );
 end
 $$;

@@ -54,19 +54,26 @@ begin
     where c.version = p_version and c.rounding = 'half_up' and c.summed_sections = '{}'
         and cardinality(c.override_plans) <= 8;
     insert into ducto.credit_rates (
-        version, plan_key, section, key, expression, code, constants, names, plain_scale,
-        plain_except
+        version, plan_key, section, key, expression, code, constants, names, factors,
+        plain_scale, plain_except
     )
     select
-        p_version, r.plan_key, r.section, r.key, r.expression,
-        array(select c.value::integer from jsonb_array_elements(p.value -> 'code') c),
-        array(
-            select c.value::numeric from jsonb_array_elements_text(p.value -> 'constants') c
-        ),
-        array(select n.value from jsonb_array_elements_text(p.value -> 'names') n),
+        p_version, r.plan_key, r.section, r.key, r.expression, p.code, p.constants, p.names,
+        case when r.section = 'models' and r.plan_key = ''
+            then ducto.linear_terms(p.code, p.constants, p.names) end,
         v_plain.scale, v_plain.override_plans
     from ducto.config_rates(p_config) r
-    left join jsonb_each(p_programs) p on p.key = r.expression;
+    left join (
+        select e.key, array(
+                select c.value::integer from jsonb_array_elements(e.value -> 'code') c
+            ) as code, array(
+                select c.value::numeric
+                from jsonb_array_elements_text(e.value -> 'constants') c
+            ) as constants, array(
+                select n.value from jsonb_array_elements_text(e.value -> 'names') n
+            ) as names
+        from jsonb_each(p_programs) e
+    ) p on p.key = r.expression;
 end
 $$;
 comment on function ducto.stage_pricing(integer, jsonb, jsonb, text, boolean) is

@@ -12,10 +12,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_charge ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
-    v_account ducto.credit_accounts;
-    v_entry ducto.credit_transactions;
-    v_fingerprint bytea;
+    v_charge ducto.entry := ducto.find_transaction(p_transaction_id);
+    v_account ducto.account;
+    v_entry ducto.entry;
+    v_fingerprint bytea := case when p_idempotency_key is not null then ducto.fingerprint(
+        'refund', p_transaction_id::text, trim_scale(p_amount)::text
+    ) end;
     v_failure jsonb := coalesce(
         ducto.check_arguments(v_charge.account_id, p_idempotency_key, p_metadata, null),
         case when p_amount is not null then ducto.check_amount('p_amount', p_amount) end,
@@ -32,19 +34,9 @@ begin
         ));
     end if;
     v_account := ducto.lock_account(v_charge.account_id);
-    if p_idempotency_key is not null then
-        v_fingerprint := sha256(convert_to(
-            concat_ws(e'\x1f', 'refund', p_transaction_id, trim_scale(p_amount)), 'UTF8'
-        ));
-        select t.* into v_entry from ducto.credit_transactions t
-        where t.account_id = v_charge.account_id and t.idempotency_key = p_idempotency_key;
-        if found then
-            v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
-            if v_failure is not null then
-                perform ducto.raise_error('DU007', v_failure);
-            end if;
-            return ducto.refund_result(v_entry, true);
-        end if;
+    v_entry := ducto.find_keyed(v_account, p_idempotency_key, v_fingerprint);
+    if v_entry.id is not null then
+        return ducto.refund_result(v_entry, true);
     end if;
     v_entry := ducto.refund_charge(
         v_account, v_charge, p_amount, ducto.now(), p_idempotency_key, v_fingerprint,

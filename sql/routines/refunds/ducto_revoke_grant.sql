@@ -12,14 +12,13 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_grant ducto.credit_transactions := ducto.find_transaction(p_transaction_id);
-    v_account ducto.credit_accounts;
-    v_lot ducto.credit_lots;
-    v_entry ducto.credit_transactions;
-    v_fingerprint bytea := case when p_idempotency_key is not null then sha256(convert_to(
-        concat_ws(e'\x1f', 'revoke', p_transaction_id, coalesce(p_write_off, false)), 'UTF8'
-    )) end;
-    v_now timestamptz;
+    v_grant ducto.entry := ducto.find_transaction(p_transaction_id);
+    v_lot_id bigint := (v_grant.allocations -> 0 ->> 'lot')::bigint;
+    v_account ducto.account;
+    v_entry ducto.entry;
+    v_fingerprint bytea := case when p_idempotency_key is not null then ducto.fingerprint(
+        'revoke', p_transaction_id::text, coalesce(p_write_off, false)::text
+    ) end;
     v_failure jsonb := coalesce(
         ducto.check_arguments(v_grant.account_id, p_idempotency_key, p_metadata, null),
         ducto.check_reason(p_reason)
@@ -29,19 +28,12 @@ begin
         perform ducto.raise_error('DU017', v_failure);
     end if;
     v_account := ducto.lock_account(v_grant.account_id);
-    select t.* into v_entry from ducto.credit_transactions t
-    where t.account_id = v_grant.account_id and t.idempotency_key = p_idempotency_key;
-    if found then
-        v_failure := ducto.check_fingerprint(v_entry, v_fingerprint);
-        if v_failure is not null then
-            perform ducto.raise_error('DU007', v_failure);
-        end if;
-    end if;
-    v_now := ducto.now();
-    v_account := ducto.bring_up_to_date(v_account, v_now);
-    select l.* into v_lot from ducto.credit_lots l
-    where l.account_id = v_grant.account_id and l.transaction_id = p_transaction_id;
-    if not found then
+    perform ducto.find_keyed(v_account, p_idempotency_key, v_fingerprint);
+    if not exists (
+        select from ducto.credit_lots l
+        where l.account_id = v_grant.account_id and l.lot_id = v_lot_id
+            and l.transaction_id = p_transaction_id
+    ) then
         perform ducto.raise_error('DU021', jsonb_build_object(
             'transaction_id', p_transaction_id,
             'type', v_grant.type,
@@ -50,18 +42,23 @@ begin
             'hint', 'Give a charge back with ducto_refund.'
         ));
     end if;
-    select t.* into v_entry from ducto.credit_transactions t
-    where t.account_id = v_grant.account_id
-        and t.reference_id = p_transaction_id and t.type = 'revocation';
+    select t.* into v_entry
+    from ducto.credit_references f
+    join ducto.credit_transactions t on t.account_id = f.account_id and t.id = f.transaction_id
+    where f.account_id = v_grant.account_id and f.reference_id = p_transaction_id
+        and t.type = 'revocation'
+    order by t.id
+    limit 1;
     if found then
-        return ducto.revocation_result(v_entry, v_lot, true);
+        return ducto.revocation_result(v_entry, v_lot_id, true);
     end if;
     v_entry := ducto.revoke_lot(
-        v_account, v_lot, coalesce(p_write_off, false), v_now, p_idempotency_key, v_fingerprint,
+        v_account, v_lot_id, coalesce(p_write_off, false), ducto.now(), p_idempotency_key,
+        v_fingerprint,
         coalesce(p_metadata, '{}')
             || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))
     );
-    return ducto.revocation_result(v_entry, v_lot, false);
+    return ducto.revocation_result(v_entry, v_lot_id, false);
 end
 $$;
 comment on function public.ducto_revoke_grant(bigint, boolean, text, text, jsonb) is

@@ -1,11 +1,16 @@
--- Gives one allocation of a charge back: to its lot, to the debt, or, where the lot's life is over,
--- as a new lot with the life that was left when it was consumed.
+-- Gives parts of a charge back to where they came from: to their lots, as they are; to the debt, as
+-- far as there is any, and else as a new lot; of a lot whose life is over as a new lot with the life
+-- that was left when it was consumed, a span of time, whatever the session's zone. What a lot lost
+-- that was since revoked and written off is revoked too, and given to nobody.
 create or replace function ducto.give_back(
-    p_charge ducto.credit_transactions,
-    p_item jsonb,
-    p_part numeric,
+    p_account ducto.account,
+    p_charge ducto.entry,
+    p_skip numeric,
+    p_left numeric,
     p_now timestamptz,
+    out account ducto.account,
     out allocations jsonb,
+    out amount numeric,
     out allowance numeric
 )
 language plpgsql
@@ -14,51 +19,74 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_lot ducto.credit_lots;
-    v_debt numeric := 0.0;
-    v_expires_at timestamptz;
-    v_lot_id bigint;
+    v ducto.account := p_account;
+    v_lots bigint[];
+    v_parts numeric[];
+    v_written_off jsonb;
+    v_owed numeric;
+    v_paid numeric;
 begin
-    allowance := 0;
-    allocations := '[]';
-    select l.* into v_lot from ducto.credit_lots l
-    where l.account_id = p_charge.account_id and l.lot_id = (p_item ->> 'lot')::bigint;
-    if v_lot.kind = 'allowance' then
-        allowance := p_part;
-    end if;
-    if v_lot.lot_id is not null and v_lot.revoked_at is null
-        and (v_lot.expires_at is null or v_lot.expires_at > p_now)
-    then
-        allocations := jsonb_build_array(
-            jsonb_build_object('lot', v_lot.lot_id, 'amount', trim_scale(p_part))
-        );
-        perform ducto.apply_allocations(p_charge.account_id, allocations);
-        return;
-    end if;
-    if v_lot.lot_id is null or v_lot.revoked_at is not null then
-        -- Never drawn from a lot that still exists: it lowers the debt, as far as there is any.
-        select least(a.debt, p_part) into v_debt from ducto.credit_accounts a
-        where a.account_id = p_charge.account_id;
-        if v_debt > 0 then
-            allocations := jsonb_build_array(jsonb_build_object('debt', -trim_scale(v_debt)));
-            perform ducto.apply_allocations(p_charge.account_id, allocations);
-        end if;
-    elsif v_lot.expires_at is not null then
-        v_expires_at := p_now + (v_lot.expires_at - p_charge.created_at);
-    end if;
-    if p_part > v_debt then
-        insert into ducto.credit_lots (
+    with part as materialized (
+        select p.place, p.part, l.*,
+            l.lot_id is not null and l.revoked_at is null
+                and (l.expires_at is null or l.expires_at > p_now) as open,
+            least(p.part, case when l.revoked_at is not null then l.amount - l.forfeited else 0 end)
+                as written_off
+        from ducto.parts_to_refund(ducto.entry_allocations(p_charge), p_skip, p_left) p
+        left join ducto.credit_lots l
+            on l.account_id = p_charge.account_id and l.lot_id = p.lot_id
+    ), renewed as (
+        insert into ducto.credit_lots as n (
             account_id, kind, category, amount, remaining, priority, effective_at, expires_at,
             plan_key, created_at
-        ) values (
-            p_charge.account_id,
-            case when v_lot.kind = 'allowance' then 'allowance' else 'refund' end,
-            coalesce(v_lot.category, 'paid'), p_part - v_debt, p_part - v_debt,
-            coalesce(v_lot.priority, 100), p_now, v_expires_at, v_lot.plan_key, p_now
         )
-        returning lot_id into v_lot_id;
-        allocations := allocations
-            || jsonb_build_object('lot', v_lot_id, 'amount', trim_scale(p_part - v_debt));
+        select p_charge.account_id, case when p.free then 'allowance' else 'refund' end,
+            p.category, p.part, p.part, p.priority, p_now,
+            (p_now at time zone 'UTC' + (
+                p.expires_at at time zone 'UTC' - p_charge.created_at at time zone 'UTC'
+            )) at time zone 'UTC', p.plan_key, p_now
+        from part p
+        where p.lot_id is not null and p.revoked_at is null and not p.open
+        order by p.place desc
+        returning n.lot_id, n.amount, n.free, n.expires_at
+    )
+    select
+        array_agg(p.lot_id order by p.place desc) filter (where p.open),
+        array_agg(-p.part order by p.place desc) filter (where p.open),
+        coalesce(sum(p.part) filter (where p.free), 0),
+        coalesce(sum(p.part) filter (where not p.free or p.free is null), 0),
+        coalesce(sum(p.part - p.written_off) filter (where p.revoked_at is not null), 0)
+            + coalesce(sum(p.part) filter (where p.lot_id is null), 0),
+        jsonb_agg(jsonb_build_object(
+            'lot', p.lot_id, 'transaction_id', p.transaction_id, 'amount', p.written_off
+        )) filter (where p.written_off > 0),
+        (select jsonb_agg(
+            jsonb_build_object('lot', n.lot_id, 'amount', trim_scale(n.amount)) order by n.lot_id
+        ) from renewed n),
+        least(v.stale_at, (select min(n.expires_at) from renewed n))
+    into v_lots, v_parts, allowance, amount, v_owed, v_written_off, allocations, v.stale_at
+    from part p;
+    perform ducto.take_lots(v.account_id, v_lots, v_parts);
+    allocations := ducto.allocations(v_lots, v_parts) || coalesce(allocations, '[]');
+    v_paid := least(v.debt, v_owed);
+    if v_paid > 0 then
+        allocations := allocations || jsonb_build_object('debt', -trim_scale(v_paid));
     end if;
+    if v_owed > v_paid then
+        allocations := allocations || ducto.add_refund_lot(v.account_id, v_owed - v_paid, p_now);
+    end if;
+    if v_written_off is not null then
+        allocations := allocations || ducto.revoke_again(v, v_written_off, p_now);
+    end if;
+    v.debt := v.debt - v_paid;
+    v.balance := v.balance + amount - coalesce((
+        select sum((w -> 'amount')::numeric) from jsonb_array_elements(v_written_off) w
+    ), 0);
+    v.allowance := v.allowance + allowance;
+    account := v;
 end
 $$;
+comment on function ducto.give_back(
+    ducto.account, ducto.entry, numeric, numeric, timestamptz
+) is
+    'The account, not yet saved; what the refund''s entry says of it.';

@@ -1,6 +1,6 @@
 -- The result of a refund, built from its ledger row.
 create or replace function ducto.refund_result(
-    p_entry ducto.credit_transactions,
+    p_entry ducto.entry,
     p_replayed boolean
 )
 returns jsonb

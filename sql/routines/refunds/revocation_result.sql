@@ -1,7 +1,7 @@
 -- The result of revoking a grant, from its ledger row.
 create or replace function ducto.revocation_result(
-    p_entry ducto.credit_transactions,
-    p_lot ducto.credit_lots,
+    p_entry ducto.entry,
+    p_lot_id bigint,
     p_replayed boolean
 )
 returns jsonb
@@ -16,7 +16,7 @@ begin
     return jsonb_build_object(
         'transaction_id', p_entry.id,
         'revoked_transaction_id', p_entry.reference_id,
-        'lot_id', p_lot.lot_id,
+        'lot_id', p_lot_id,
         'user_id', p_entry.account_id,
         'amount', trim_scale(-p_entry.amount),
         'taken', trim_scale(-p_entry.amount - v_debt),

@@ -3,8 +3,10 @@ create or replace function ducto.check_hold(
     p_user_id text,
     p_amount numeric,
     p_metrics jsonb,
+    p_operation_type text,
     p_ttl_seconds integer,
     p_min_balance numeric,
+    p_required_feature text,
     p_idempotency_key text,
     p_metadata jsonb
 )
@@ -19,6 +21,10 @@ begin
         return ducto.invalid('p_amount', 'A hold needs an amount, or metrics to estimate it from.');
     elsif (p_ttl_seconds between 1 and 604800) is not true then
         return ducto.invalid('p_ttl_seconds', 'A hold lasts 1 to 604800 seconds.');
+    elsif length(p_operation_type) not between 1 and 200 then
+        return ducto.invalid('p_operation_type', 'An operation''s name has 1 to 200 characters.');
+    elsif length(p_required_feature) not between 1 and 200 then
+        return ducto.invalid('p_required_feature', 'A feature''s name has 1 to 200 characters.');
     end if;
     return coalesce(
         ducto.check_arguments(p_user_id, p_idempotency_key, p_metadata, p_metrics),

@@ -9,7 +9,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_hold ducto.credit_reservations;
+    v_account ducto.account;
+    v_hold ducto.reservation;
     v_now timestamptz;
 begin
     if (p_ttl_seconds between 1 and 604800) is not true then
@@ -17,8 +18,12 @@ begin
             'p_ttl_seconds', 'A hold lasts 1 to 604800 seconds.'
         ));
     end if;
-    v_hold := ducto.lock_hold(p_reservation_id);
+    v_account := ducto.lock_account(ducto.hold_account(p_reservation_id));
     v_now := ducto.now();
+    v_account := ducto.bring_up_to_date(
+        v_account, ducto.read_terms(v_account, null, v_now), v_now
+    );
+    v_hold := ducto.find_hold(v_account.account_id, p_reservation_id);
     if v_hold.status <> 'active' or v_hold.expires_at <= v_now then
         perform ducto.raise_error('DU011', jsonb_build_object(
             'reservation_id', p_reservation_id,
@@ -27,14 +32,12 @@ begin
             'closed_at', coalesce(v_hold.closed_at, v_hold.expires_at)
         ));
     end if;
-    update ducto.credit_reservations r set
-        expires_at = v_now + make_interval(secs => p_ttl_seconds)
-    where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id
-    returning * into v_hold;
-    -- Changes nothing, but shows SERIALIZABLE transactions that the account has changed.
-    update ducto.credit_accounts a set open_holds = a.open_holds
-    where a.account_id = v_hold.account_id;
-    return ducto.hold_result(v_hold, ducto.find_account(v_hold.account_id), v_now, false);
+    v_hold.expires_at := v_now + make_interval(secs => p_ttl_seconds);
+    update ducto.credit_reservations r set expires_at = v_hold.expires_at
+    where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id;
+    v_account.stale_at := least(v_account.stale_at, v_hold.expires_at);
+    perform ducto.save_account(v_account);
+    return ducto.hold_result(v_hold, v_account, false);
 end
 $$;
 comment on function public.ducto_renew(uuid, integer) is

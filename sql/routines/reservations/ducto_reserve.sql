@@ -17,24 +17,21 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_account ducto.credit_accounts;
-    v_hold ducto.credit_reservations;
-    v_now timestamptz;
+    v_hold ducto.reservation;
     v_result jsonb := ducto.check_hold(
-        p_user_id, p_amount, p_metrics, p_ttl_seconds, p_min_balance, p_idempotency_key, p_metadata
+        p_user_id, p_amount, p_metrics, p_operation_type, p_ttl_seconds, p_min_balance,
+        p_required_feature, p_idempotency_key, p_metadata
     );
 begin
     if v_result is null then
-        v_account := ducto.lock_account(p_user_id);
-        v_now := ducto.now();
+        v_hold.account_id := p_user_id;
         v_hold.actor_id := p_user_id;
         v_hold.operation := coalesce(p_operation_type, p_metrics ->> 'operation');
         v_hold.metrics := p_metrics;
         v_hold.floor := p_min_balance;
-        v_hold.expires_at := v_now + make_interval(secs => p_ttl_seconds);
         v_hold.idempotency_key := p_idempotency_key;
         v_hold.metadata := nullif(p_metadata, '{}');
-        v_result := ducto.hold(v_account, v_hold, p_amount, p_required_feature, v_now);
+        v_result := ducto.hold(v_hold, p_amount, p_required_feature, p_ttl_seconds);
     end if;
     if v_result ->> 'status' = 'ok' then
         return v_result;
@@ -47,7 +44,7 @@ comment on function public.ducto_reserve(
 ) is
     'Sets credits aside until they are settled, released or p_ttl_seconds (1 to 604800) have '
     'passed: p_amount, or what p_metrics cost. Pins the pricing version. p_operation_type selects '
-    'the plan''s policy, p_min_balance replaces its floor, p_required_feature must be in the '
+    'the plan''s policy, p_min_balance may raise its floor, p_required_feature must be in the '
     'plan. p_raise false returns a denial instead of raising it. Errors: DU003, DU004, DU007, '
     'DU017, DU022; denials: DU001, DU002, DU012, DU013, DU019. Callers: service, admin. '
     'Idempotent by p_idempotency_key.';

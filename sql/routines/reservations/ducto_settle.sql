@@ -14,38 +14,23 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_hold ducto.credit_reservations := ducto.lock_hold(p_reservation_id);
-    v_final boolean := coalesce(p_final, true);
-    v_amount numeric := coalesce(p_amount, case when p_metrics is null
-        then ducto.rest_of_hold(v_hold, p_idempotency_key) end);
+    v_account ducto.account := ducto.lock_account(ducto.hold_account(p_reservation_id));
+    v_hold ducto.reservation := ducto.find_hold(v_account.account_id, p_reservation_id);
     v_now timestamptz := ducto.now();
     v_result jsonb;
 begin
     if p_metrics is not null and p_amount is not null then
         v_result := ducto.invalid('p_amount', 'Settle with metrics or with an amount, not both.');
-    elsif v_hold.status = 'active' and v_hold.expires_at + ducto.settle_grace() > v_now then
-        if v_hold.expires_at <= v_now then
-            v_hold.held := 0;
-        end if;
-        v_hold.status := case when v_final then 'settled' else 'active' end;
-        v_result := ducto.charge(
-            v_hold.account_id, v_hold.actor_id, p_metrics, v_amount,
-            coalesce(p_idempotency_key, case when v_final then 'settle:' || p_reservation_id end),
-            p_metadata, v_hold
+    elsif v_hold.status = 'active'
+        and (v_hold.expires_at > v_now or v_hold.expires_at + ducto.settle_grace() > v_now)
+    then
+        v_result := ducto.settle_open(
+            v_account, v_hold, p_metrics, p_amount, coalesce(p_final, true), p_idempotency_key,
+            p_metadata, v_now
         );
-        if v_result ->> 'status' = 'ok' and not (v_result -> 'replayed')::boolean then
-            perform ducto.settle_hold(v_hold, v_result, v_final, v_now);
-        elsif v_result ->> 'status' = 'ok' and v_final then
-            -- The hold is open, so what the key wrote was a part of it, not this settlement.
-            v_result := ducto.failure('error', 'DU007', jsonb_build_object(
-                'user_id', v_hold.account_id,
-                'idempotency_key', p_idempotency_key,
-                'transaction_id', v_result -> 'transaction_id'
-            ));
-        end if;
     else
         v_result := ducto.settle_closed(
-            v_hold, ducto.find_account(v_hold.account_id), p_metrics, p_amount, p_idempotency_key
+            v_hold, v_account, p_metrics, p_amount, p_idempotency_key
         );
     end if;
     if v_result ->> 'status' = 'ok' then
@@ -58,8 +43,8 @@ comment on function public.ducto_settle(
     uuid, jsonb, numeric, boolean, text, jsonb, boolean
 ) is
     'Charges what a hold was taken for: p_metrics at the hold''s pinned price, p_amount, or the '
-    'rest of the hold. Less than the hold frees the rest; more takes the difference, and what no '
-    'lot can pay becomes debt. p_final false charges a part and keeps the rest held. After the '
+    'rest of the hold. Less than the hold frees the rest; more takes the difference from what is '
+    'available above the floor, and the remainder becomes debt. p_final false charges a part and keeps the rest held. After the '
     'deadline (and the configured grace) it is refused with DU011; with p_raise false the refusal '
     'is returned and leaves a credits.unbilled_usage event. Errors: DU004, DU007, DU010, DU011, '
     'DU017, DU018, DU022. Callers: service, admin. Idempotent: a final settlement by its '

@@ -1,30 +1,30 @@
 -- The result of taking, renewing or releasing a hold.
 create or replace function ducto.hold_result(
-    p_hold ducto.credit_reservations,
-    p_account ducto.credit_accounts,
-    p_now timestamptz,
+    p_hold ducto.reservation,
+    p_account ducto.account,
     p_replayed boolean
 )
 returns jsonb
 language plpgsql
-stable
+immutable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v ducto.assessment := ducto.assess(p_account, null, 0, null, p_now, null);
 begin
     return jsonb_build_object(
         'status', 'ok',
         'reservation_id', p_hold.reservation_id,
         'user_id', p_hold.actor_id,
+        'team_id', case when p_account.kind = 'team' then p_account.account_id end,
         'amount', trim_scale(p_hold.amount),
         'held', trim_scale(p_hold.held),
         'state', p_hold.status,
-        'available', trim_scale(v.balance + v.allowance - v.held),
+        'available', trim_scale(p_account.balance + p_account.allowance - p_account.held),
         'expires_at', p_hold.expires_at,
         'pricing_version', p_hold.pricing_version,
         'replayed', p_replayed
     );
 end
 $$;
+comment on function ducto.hold_result(ducto.reservation, ducto.account, boolean) is
+    'p_account: brought up to date, after the operation.';

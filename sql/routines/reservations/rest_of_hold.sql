@@ -1,7 +1,7 @@
 -- What a settlement that names neither metrics nor an amount charges: what it charged under its key
 -- before, else the part of the hold that no settlement has charged yet.
 create or replace function ducto.rest_of_hold(
-    p_hold ducto.credit_reservations,
+    p_hold ducto.reservation,
     p_idempotency_key text
 )
 returns numeric

@@ -1,8 +1,8 @@
 -- Settling a hold that is no longer open: the settlement again replays, anything else is refused
 -- and leaves a trace, because usage that nobody pays must not vanish.
 create or replace function ducto.settle_closed(
-    p_hold ducto.credit_reservations,
-    p_account ducto.credit_accounts,
+    p_hold ducto.reservation,
+    p_account ducto.account,
     p_metrics jsonb,
     p_amount numeric,
     p_idempotency_key text
@@ -14,11 +14,12 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_entry ducto.credit_transactions;
+    v_entry ducto.entry;
     v_amount numeric := coalesce(p_amount, case when p_metrics is null
         then ducto.rest_of_hold(p_hold, p_idempotency_key) end);
     v_replay jsonb := ducto.find_replay(
-        p_account, p_hold.actor_id, p_metrics, v_amount, p_hold.reservation_id, p_idempotency_key
+        p_account, p_hold.actor_id, p_metrics, v_amount, p_hold.reservation_id, null,
+        p_idempotency_key
     );
 begin
     if v_replay is not null then
@@ -33,11 +34,9 @@ begin
         then
             return ducto.charge_result(v_entry, p_account.kind, true);
         elsif p_idempotency_key is null then
-            return ducto.failure('error', 'DU007', jsonb_build_object(
-                'user_id', p_account.account_id,
-                'idempotency_key', v_entry.idempotency_key,
-                'transaction_id', v_entry.id
-            ));
+            return ducto.key_conflict(
+                p_account.account_id, v_entry.idempotency_key, v_entry.id, p_hold.reservation_id
+            );
         end if;
     end if;
     return ducto.failure('denied', 'DU011', jsonb_build_object(

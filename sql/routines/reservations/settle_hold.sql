@@ -1,8 +1,10 @@
 -- What a settlement leaves of its hold: nothing, or the part not yet charged.
 create or replace function ducto.settle_hold(
-    p_hold ducto.credit_reservations,
-    p_result jsonb,
-    p_final boolean,
+    p_account ducto.account,
+    p_hold ducto.reservation,
+    p_models text[],
+    p_transaction_id bigint,
+    p_cost numeric,
     p_now timestamptz
 )
 returns void
@@ -12,15 +14,25 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_cost numeric := (p_result -> 'cost')::numeric;
+    v_left numeric := p_hold.held - ducto.freed(p_hold, p_cost);
+    v_capped numeric := greatest(p_hold.capped - v_left, 0);
 begin
     update ducto.credit_reservations r set
-        charged = r.charged + v_cost,
-        held = greatest(r.held - v_cost, 0),
-        transaction_id = (p_result -> 'transaction_id')::bigint
+        charged = r.charged + p_cost,
+        held = v_left,
+        capped = r.capped - v_capped,
+        counted = v_left > 0,
+        status = p_hold.status,
+        closed_at = case when p_hold.status = 'settled' then p_now end,
+        transaction_id = p_transaction_id
     where r.account_id = p_hold.account_id and r.reservation_id = p_hold.reservation_id;
-    if p_final then
-        perform ducto.close_hold(p_hold, 'settled', p_now);
+    if v_capped > 0 and p_account.has_caps then
+        update ducto.credit_spend_caps c set held = greatest(c.held - v_capped, 0)
+        where c.account_id = p_hold.account_id and c.model = any (p_models);
     end if;
 end
 $$;
+comment on function ducto.settle_hold(
+    ducto.account, ducto.reservation, text[], bigint, numeric, timestamptz
+) is
+    'p_hold.status: settled for the whole, active for a part. The account is the caller''s to save.';

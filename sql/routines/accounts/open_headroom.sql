@@ -1,0 +1,70 @@
+-- Writes what a charge has changed of the locked account, and opens its headroom: how much more may
+-- be charged, and until when, before anything has to be decided again. It is the least of what the
+-- next lot has left, of what is available above the floor, of the distance to the next low-balance
+-- threshold and of the room of each cap that covers every charge; it ends when a lot or a hold
+-- lapses, the period or the window of a cap ends. Where every charge must be looked at, it stays
+-- closed: debt, a frozen account, a plan that is missing, a feature policy, a cap on a model.
+create or replace function ducto.open_headroom(
+    p_account ducto.account,
+    p_terms ducto.terms,
+    p_now timestamptz
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set enable_bitmapscan = off
+as $$
+declare
+    v_left constant numeric := p_account.balance + p_account.allowance;
+    v_lot_id bigint;
+    v_free boolean;
+    v_room numeric;
+    v_until timestamptz;
+begin
+    perform ducto.check_sums(p_account);
+    if p_account.status = 'active' and p_account.debt = 0
+        and not p_terms.plan_missing and not p_terms.feature_policy
+    then
+        select l.lot_id, l.free, least(l.remaining, greatest(
+                v_left - p_account.held - p_terms.floor_max, p_account.allowance - p_account.held
+            ))
+        into v_lot_id, v_free, v_room
+        from ducto.credit_lots l
+        where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
+        order by l.free desc, l.priority, l.expires_at, l.category desc, l.lot_id
+        limit 1;
+        v_until := least(p_account.stale_at, case when p_terms.plan_key is not null
+            then p_account.allowance_until end);
+    end if;
+    if p_terms.thresholds <> '{}' then
+        v_room := least(v_room, (
+            select v_left - max(t) - 0.000000000001 from unnest(p_terms.thresholds) t
+            where t < v_left
+        ));
+    end if;
+    if p_account.has_caps and not v_free and v_room > 0 then
+        select least(v_room, c.room), least(v_until, c.window_end) into v_room, v_until
+        from ducto.cap_room(p_account.account_id, p_now) c;
+    end if;
+    update ducto.credit_accounts a set
+        alerted_below = p_account.alerted_below,
+        debt = p_account.debt,
+        balance = p_account.balance,
+        allowance = p_account.allowance,
+        held = p_account.held,
+        spent = p_account.spent,
+        draw_lot = v_lot_id,
+        draw_free = coalesce(v_free, false),
+        headroom_version = p_terms.version,
+        headroom_plan = p_terms.plan_key,
+        headroom_until = case when v_room > 0 then v_until else '-infinity' end,
+        headroom = coalesce(greatest(v_room, 0), 0)
+    where a.account_id = p_account.account_id;
+end
+$$;
+comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz) is
+    'p_account: settled by ducto.lock_account and brought up to date.';

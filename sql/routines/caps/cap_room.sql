@@ -1,0 +1,33 @@
+-- What may leave the balance before any cap of the locked account has something to say, and until
+-- when that holds. A cap on a model leaves no room: which charges it covers is not known before.
+create or replace function ducto.cap_room(
+    p_account_id text,
+    p_now timestamptz,
+    out room numeric,
+    out window_end timestamptz
+)
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (
+        select from ducto.credit_spend_caps c
+        where c.account_id = p_account_id and c.window_end <= p_now
+    ) then
+        perform ducto.count_caps(p_account_id, array(
+            select c.model from ducto.credit_spend_caps c where c.account_id = p_account_id
+        ), 0, p_now);
+    end if;
+    select min(case
+            when c.model <> '' then 0
+            when c.spent + c.held <= c.amount_limit then c.amount_limit - c.spent - c.held
+            when c.action = 'notify' then null
+            else 0
+        end), min(c.window_end)
+    into room, window_end
+    from ducto.credit_spend_caps c
+    where c.account_id = p_account_id;
+end
+$$;

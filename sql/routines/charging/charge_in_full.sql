@@ -1,0 +1,104 @@
+-- The pipeline behind every charge that is not within the headroom, and behind settlements: bring
+-- up to date, price, draw, decide, write, open the headroom anew. It returns denials
+-- and errors instead of raising them, so that one item of a batch cannot spoil the rest.
+create or replace function ducto.charge_in_full(
+    p_account ducto.account,
+    p_actor_id text,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_idempotency_key text,
+    p_metadata jsonb,
+    p_occurred_at timestamptz,
+    p_hold ducto.reservation
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_operation constant text := coalesce(p_hold.operation, p_metrics ->> 'operation');
+    v_account ducto.account := p_account;
+    v_now constant timestamptz := ducto.now();
+    v_terms constant ducto.terms := ducto.read_terms(p_account, v_operation, v_now);
+    v_version integer;
+    v_plan_key text;
+    v_price jsonb;
+    v ducto.draft;
+    v_models text[];
+    v_entry ducto.entry;
+begin
+    v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
+    if p_hold.pricing_version is null then
+        v_version := nullif(v_terms.version, 0);
+        v_plan_key := v_terms.plan_key;
+    else
+        v_version := p_hold.pricing_version;
+        v_plan_key := p_hold.plan_key;
+    end if;
+    v_price := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
+    if v_price ? 'code' then
+        -- A used key replays its first result, even if the usage has no price any more.
+        return coalesce(
+            ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, p_hold.reservation_id,
+                p_occurred_at, p_idempotency_key),
+            ducto.failure('error', v_price ->> 'code', v_price -> 'detail')
+        );
+    end if;
+    if v_account.has_caps then
+        v_models := ducto.cap_models(v_version, v_plan_key, p_metrics ->> 'model');
+    end if;
+    if p_hold.reservation_id is null then
+        v := ducto.draw(v_account, (v_price -> 'cost')::numeric, v_now);
+        v.warnings := nullif(v_price -> 'warnings', '[]');
+        v := ducto.decide(v, v_account, v_terms, v_models, v.amount, v_now);
+    else
+        v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, v_now);
+        v.warnings := nullif(v_price -> 'warnings', '[]');
+    end if;
+    if v.failure is null and p_idempotency_key is not null and v_account.keyed_holds then
+        v.failure := ducto.check_hold_key(
+            v_account.account_id, p_idempotency_key, p_hold.reservation_id
+        );
+    end if;
+    if v.failure is null then
+        -- The row first: it claims the key, and where the key is used nothing else is written.
+        if p_hold.reservation_id is not null then
+            v_account.held := v_account.held - ducto.freed(p_hold, v.cost);
+        end if;
+        insert into ducto.credit_transactions as t (
+            account_id, actor_id, type, amount, balance_after, available_after,
+            allowance_consumed, lot_id, allocations, metrics, model, operation, breakdown,
+            pricing_version, plan_key, warnings, idempotency_key, reservation_id, metadata,
+            occurred_at, created_at
+        ) values (
+            v_account.account_id, p_actor_id, 'usage', -v.amount, v_account.balance - v.amount,
+            v_account.balance + v_account.allowance - v_account.held - v.cost, v.free,
+            case when cardinality(v.lots) = 1 and v.debt = 0 then v.lots[1] end,
+            case when cardinality(v.lots) > 1 or v.debt > 0
+                then ducto.allocations(v.lots, v.takes, v.debt) end,
+            p_metrics, p_metrics ->> 'model', v_operation,
+            nullif(v_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost)),
+            v_version, v_plan_key, v.warnings, p_idempotency_key, p_hold.reservation_id,
+            nullif(p_metadata, '{}'), p_occurred_at, v_now
+        )
+        on conflict (account_id, idempotency_key) do nothing
+        returning t.* into v_entry;
+    end if;
+    if v_entry.id is null then
+        return coalesce(
+            ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, p_hold.reservation_id,
+                p_occurred_at, p_idempotency_key),
+            v.failure
+        );
+    end if;
+    perform ducto.book_charge(v_account, v_entry, v, v_terms, v_models, p_hold, v_now);
+    return ducto.charge_result(v_entry, v_account.kind, false);
+end
+$$;
+comment on function ducto.charge_in_full(
+    ducto.account, text, jsonb, numeric, text, jsonb, timestamptz, ducto.reservation
+) is
+    'Of a locked account and checked arguments. With p_hold, settles it: at its pinned price, and '
+    'without denial. p_hold.status: active for a part, settled for the whole.';

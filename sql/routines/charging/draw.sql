@@ -1,0 +1,68 @@
+-- The order of consumption: allowance first, then priority, soonest expiry (never last),
+-- promotional before paid, oldest first. Charges, quotes, holds and settlements share it. A charge
+-- reads the lots it draws on and no others: the index credit_lots_order has this very order, and
+-- the settings keep a plan from doing without it, whatever the statistics were when it was made.
+create or replace function ducto.draw(
+    p_account ducto.account,
+    p_cost numeric,
+    p_now timestamptz,
+    p_allowance boolean default true,
+    p_due ducto.lot[] default '{}'
+)
+returns ducto.draft
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_sort = off
+set enable_bitmapscan = off
+as $$
+declare
+    v ducto.draft;
+    v_lots refcursor;
+    v_lot record;
+    v_take numeric;
+begin
+    v.cost := p_cost;
+    v.free := 0.0;
+    v.debt := p_cost;
+    if p_due = '{}' then
+        open v_lots no scroll for
+            select l.lot_id, l.free, l.remaining from ducto.credit_lots l
+            where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
+                and (l.expires_at is null or l.expires_at > p_now) and (p_allowance or not l.free)
+            order by l.free desc, l.priority, l.expires_at, l.category desc, l.lot_id;
+    else
+        -- A reading, with lots that a charge would first write down.
+        open v_lots no scroll for
+            select l.lot_id, l.free, l.remaining, l.priority, l.expires_at, l.category::text
+            from ducto.credit_lots l
+            where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
+                and (l.expires_at is null or l.expires_at > p_now) and (p_allowance or not l.free)
+            union all
+            select null, d.kind = 'allowance', d.remaining, d.priority, d.expires_at, d.category
+            from unnest(p_due) d
+            order by free desc, priority, expires_at, category desc, lot_id;
+    end if;
+    while v.debt > 0 loop
+        fetch v_lots into v_lot;
+        exit when not found;
+        v_take := least(v.debt, v_lot.remaining
+            - case when v_lot.lot_id = p_account.draw_lot then p_account.drawn else 0 end);
+        continue when v_take <= 0;
+        v.lots := v.lots || v_lot.lot_id;
+        v.takes := v.takes || v_take;
+        v.debt := v.debt - v_take;
+        if v_lot.free then
+            v.free := v.free + v_take;
+        end if;
+    end loop;
+    close v_lots;
+    v.amount := p_cost - v.free;
+    return v;
+end
+$$;
+comment on function ducto.draw(ducto.account, numeric, timestamptz, boolean, ducto.lot[]) is
+    'Which lots pay p_cost, each how much; debt: what none can pay. p_allowance false: without the '
+    'allowance. p_due: lots that are due but not yet written (lot id null).';

@@ -1,0 +1,47 @@
+-- Settles an open hold, wholly or in part. A key that has already charged a part of it replays.
+create or replace function ducto.settle_open(
+    p_account ducto.account,
+    p_hold ducto.reservation,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_final boolean,
+    p_idempotency_key text,
+    p_metadata jsonb,
+    p_now timestamptz
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_hold ducto.reservation := p_hold;
+    v_amount numeric := coalesce(p_amount, case when p_metrics is null
+        then ducto.rest_of_hold(p_hold, p_idempotency_key) end);
+    v_result jsonb := ducto.check_charge(
+        p_account.account_id, p_metrics, v_amount, p_idempotency_key, p_metadata, null
+    );
+begin
+    if v_result is not null then
+        return v_result;
+    end if;
+    if v_hold.expires_at <= p_now then
+        -- Within the grace: it may be settled, but sets nothing aside any more.
+        v_hold.held := 0;
+        v_hold.capped := 0;
+        v_hold.counted := false;
+    end if;
+    v_hold.status := case when p_final then 'settled' else 'active' end;
+    v_result := ducto.charge_in_full(
+        p_account, v_hold.actor_id, p_metrics, v_amount, p_idempotency_key, p_metadata, null, v_hold
+    );
+    if p_final and (v_result -> 'replayed')::boolean then
+        -- The hold is open, so what the key wrote was a part of it, not this settlement.
+        return ducto.key_conflict(
+            v_hold.account_id, p_idempotency_key, (v_result -> 'transaction_id')::bigint
+        );
+    end if;
+    return v_result;
+end
+$$;

@@ -35,7 +35,9 @@ create domain ducto.entry_type as text check (value in (
     'signup_bonus', 'adjustment', 'opening', 'rollover'
 ));
 
--- What every charge changes stands last: the log then carries little more than these columns.
+-- What every charge changes stands last: the log then carries little more than these columns. No
+-- foreign key points here: its trigger would fetch the row once more with every charge, and an
+-- account can neither be deleted nor renamed (ducto.append_only).
 create table ducto.credit_accounts (
     account_id text primary key,
     kind ducto.account_kind not null default 'user',
@@ -110,7 +112,7 @@ comment on column ducto.credit_accounts.headroom is
     'How much more may be charged before anything has to be decided again.';
 
 create table ducto.credit_lots (
-    account_id text not null references ducto.credit_accounts,
+    account_id text not null,
     lot_id bigint generated always as identity,
     kind ducto.lot_kind not null,
     free boolean generated always as (kind = 'allowance') stored,
@@ -156,8 +158,6 @@ comment on column ducto.credit_lots.period_start is
 comment on column ducto.credit_lots.transaction_id is
     'The ledger entry that granted it; null for an allowance, which is not part of the balance.';
 
--- No foreign key to the account: its check costs every charge a tenth of its time, and an account
--- can neither be deleted nor renamed (ducto.append_only guards credit_accounts too).
 create table ducto.credit_transactions (
     id bigint generated always as identity,
     created_at timestamptz not null,
@@ -227,7 +227,7 @@ comment on table ducto.credit_references is
     'so that no charge pays for an index that only they need.';
 
 create table ducto.credit_reservations (
-    account_id text not null references ducto.credit_accounts,
+    account_id text not null,
     reservation_id uuid not null default gen_random_uuid(),
     actor_id text not null,
     amount numeric(38, 12) not null check (amount >= 0),
@@ -272,7 +272,7 @@ comment on column ducto.credit_reservations.floor is
     'The balance that a settlement above the hold may go down to.';
 
 create table ducto.credit_spend_caps (
-    account_id text not null references ducto.credit_accounts,
+    account_id text not null,
     cap_type text not null check (cap_type in ('daily', 'weekly', 'monthly')),
     model text not null default '',
     amount_limit numeric(38, 12) not null check (amount_limit >= 0),
@@ -290,7 +290,7 @@ comment on table ducto.credit_spend_caps is
 comment on column ducto.credit_spend_caps.model is 'The model it covers; empty: every charge.';
 
 create table ducto.credit_team_members (
-    account_id text not null references ducto.credit_accounts,
+    account_id text not null,
     user_id text not null check (length(user_id) between 1 and 200),
     role text not null default 'member' check (role in ('owner', 'admin', 'member')),
     spend_cap numeric(38, 12) check (spend_cap >= 0),
@@ -480,24 +480,49 @@ comment on type ducto.draft is
     'balance); the lots it draws on, in order, with what it takes from each; debt: what none pays; '
     'failure: why it may not happen.';
 
-create type ducto.booking as (
-    place integer,
-    id bigint,
-    account_id text,
-    metrics jsonb,
-    told jsonb,
-    exact numeric,
+create type ducto.drawn as (
+    kind text,
+    keyed_holds boolean,
+    lot_id bigint,
+    version integer,
+    plan_key text,
     cost numeric,
+    exact numeric,
     free numeric,
     balance_after numeric,
     available_after numeric,
-    lot_id bigint,
-    pricing_version integer,
-    plan_key text,
-    idempotency_key text,
-    metadata jsonb,
-    occurred_at timestamptz,
-    created_at timestamptz
+    created_at timestamptz,
+    told jsonb
 );
-comment on type ducto.booking is
-    'One charge of a batch that is within its account''s headroom: the entry it will be.';
+comment on type ducto.drawn is
+    'What a charge has taken out of its account''s headroom: cost, of it free; exact: before the '
+    'one rounding, where the charge priced the usage itself; told: by the evaluator.';
+
+create type ducto.breakdown as (
+    model numeric,
+    tools numeric,
+    search numeric,
+    cache numeric,
+    fixed numeric,
+    total numeric
+);
+comment on type ducto.breakdown is 'The parts of a price; to_jsonb makes them an object.';
+
+create type ducto.receipt as (
+    status text,
+    transaction_id bigint,
+    user_id text,
+    team_id text,
+    model text,
+    cost numeric,
+    allowance_consumed numeric,
+    amount numeric,
+    balance_after numeric,
+    available_after numeric,
+    pricing_version integer,
+    breakdown jsonb,
+    warnings jsonb,
+    replayed boolean
+);
+comment on type ducto.receipt is
+    'The result of a charge: to_jsonb makes it an object at half the cost of naming each key.';

@@ -81,6 +81,25 @@ comment on column ducto.credit_rates.plain_scale is
 comment on column ducto.credit_rates.plain_except is
     'The plans that plain_scale does not hold for, because they override rates.';
 
+create table ducto.credit_linear_rates (
+    model text collate "C" primary key,
+    version integer not null,
+    scale smallint not null,
+    plain_except text[] not null,
+    constant numeric not null,
+    metric_1 text,
+    factor_1 numeric,
+    metric_2 text,
+    factor_2 numeric,
+    metric_3 text,
+    factor_3 numeric,
+    metric_4 text,
+    factor_4 numeric
+);
+comment on table ducto.credit_linear_rates is
+    'The models of the active version whose price is a sum of products of metrics and constants, '
+    'and nothing else: a charge finds version and price with one look. Written with activation.';
+
 create table ducto.credit_plans (
     version integer not null
         references ducto.credit_pricing_config on delete cascade,
@@ -126,4 +145,5 @@ comment on sequence ducto.scratch_versions is
 
 alter table ducto.credit_pricing_config enable row level security;
 alter table ducto.credit_rates enable row level security;
+alter table ducto.credit_linear_rates enable row level security;
 alter table ducto.credit_plans enable row level security;

@@ -9,7 +9,8 @@ create or replace function ducto.charge_in_full(
     p_idempotency_key text,
     p_metadata jsonb,
     p_occurred_at timestamptz,
-    p_hold ducto.reservation
+    p_hold ducto.reservation,
+    p_now timestamptz
 )
 returns jsonb
 language plpgsql
@@ -20,8 +21,7 @@ as $$
 declare
     v_operation constant text := coalesce(p_hold.operation, p_metrics ->> 'operation');
     v_account ducto.account := p_account;
-    v_now constant timestamptz := ducto.now();
-    v_terms constant ducto.terms := ducto.read_terms(p_account, v_operation, v_now);
+    v_terms constant ducto.terms := ducto.read_terms(p_account, v_operation, p_now);
     v_version integer;
     v_plan_key text;
     v_price jsonb;
@@ -29,7 +29,7 @@ declare
     v_models text[];
     v_entry ducto.entry;
 begin
-    v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
+    v_account := ducto.bring_up_to_date(v_account, v_terms, p_now);
     if p_hold.pricing_version is null then
         v_version := nullif(v_terms.version, 0);
         v_plan_key := v_terms.plan_key;
@@ -50,11 +50,11 @@ begin
         v_models := ducto.cap_models(v_version, v_plan_key, p_metrics ->> 'model');
     end if;
     if p_hold.reservation_id is null then
-        v := ducto.draw(v_account, (v_price -> 'cost')::numeric, v_now);
+        v := ducto.draw(v_account, (v_price -> 'cost')::numeric, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');
-        v := ducto.decide(v, v_account, v_terms, v_models, v.amount, v_now);
+        v := ducto.decide(v, v_account, v_terms, v_models, v.amount, p_now);
     else
-        v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, v_now);
+        v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');
     end if;
     if v.failure is null and p_idempotency_key is not null and v_account.keyed_holds then
@@ -81,7 +81,7 @@ begin
             p_metrics, p_metrics ->> 'model', v_operation,
             nullif(v_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost)),
             v_version, v_plan_key, v.warnings, p_idempotency_key, p_hold.reservation_id,
-            nullif(p_metadata, '{}'), p_occurred_at, v_now
+            nullif(p_metadata, '{}'), p_occurred_at, p_now
         )
         on conflict (account_id, idempotency_key) do nothing
         returning t.* into v_entry;
@@ -93,12 +93,13 @@ begin
             v.failure
         );
     end if;
-    perform ducto.book_charge(v_account, v_entry, v, v_terms, v_models, p_hold, v_now);
+    perform ducto.book_charge(v_account, v_entry, v, v_terms, v_models, p_hold, p_now);
     return ducto.charge_result(v_entry, v_account.kind, false);
 end
 $$;
 comment on function ducto.charge_in_full(
-    ducto.account, text, jsonb, numeric, text, jsonb, timestamptz, ducto.reservation
+    ducto.account, text, jsonb, numeric, text, jsonb, timestamptz, ducto.reservation,
+    timestamptz
 ) is
     'Of a locked account and checked arguments. With p_hold, settles it: at its pinned price, and '
     'without denial. p_hold.status: active for a part, settled for the whole.';

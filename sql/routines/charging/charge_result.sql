@@ -11,21 +11,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return jsonb_build_object(
-        'status', 'ok',
-        'transaction_id', p_entry.id,
-        'user_id', p_entry.actor_id,
-        'team_id', case when p_kind = 'team' then p_entry.account_id end,
-        'model', p_entry.model,
-        'cost', trim_scale(p_entry.allowance_consumed - p_entry.amount),
-        'allowance_consumed', trim_scale(p_entry.allowance_consumed),
-        'amount', trim_scale(-p_entry.amount),
-        'balance_after', trim_scale(p_entry.balance_after),
-        'available_after', trim_scale(coalesce(p_entry.available_after, p_entry.balance_after)),
-        'pricing_version', p_entry.pricing_version,
-        'breakdown', ducto.entry_breakdown(p_entry),
-        'warnings', coalesce(p_entry.warnings, '[]'),
-        'replayed', p_replayed
-    );
+    return to_jsonb(row(
+        'ok', p_entry.id, p_entry.actor_id,
+        case when p_kind = 'team' then p_entry.account_id end, p_entry.model,
+        trim_scale(p_entry.allowance_consumed - p_entry.amount),
+        trim_scale(p_entry.allowance_consumed), trim_scale(-p_entry.amount),
+        trim_scale(p_entry.balance_after),
+        trim_scale(coalesce(p_entry.available_after, p_entry.balance_after)),
+        p_entry.pricing_version, ducto.entry_breakdown(p_entry),
+        coalesce(p_entry.warnings, '[]'), p_replayed
+    )::ducto.receipt);
 end
 $$;

@@ -20,9 +20,10 @@ create or replace trigger append_only
 before update or delete on ducto.credit_transactions
 for each row execute function ducto.append_only();
 
+-- By statement: a trigger by row would fetch and lock the row with every charge.
 create or replace trigger permanent
 before delete or update of account_id on ducto.credit_accounts
-for each row execute function ducto.append_only();
+for each statement execute function ducto.append_only();
 
 create or replace trigger append_only_truncate
 before truncate on ducto.credit_transactions

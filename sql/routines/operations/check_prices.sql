@@ -1,11 +1,13 @@
 -- The latest charges, priced again by the version and plan they store, cost what they cost.
 create or replace function ducto.check_prices(p_limit integer)
 returns table (check_name text, user_id text, detail jsonb)
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select 'price', t.account_id, jsonb_build_object(
         'transaction_id', t.id, 'pricing_version', t.pricing_version,
         'cost', t.allowance_consumed - t.amount, 'recomputed', t.price
@@ -18,4 +20,5 @@ as $$
         limit p_limit
     ) t
     where (t.price -> 'cost')::numeric is distinct from t.allowance_consumed - t.amount;
+end
 $$;

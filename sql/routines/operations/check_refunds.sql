@@ -1,11 +1,13 @@
 -- The refunds of a charge never exceed it.
 create or replace function ducto.check_refunds()
 returns table (check_name text, user_id text, detail jsonb)
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+    return query
     select 'refund', c.account_id, jsonb_build_object(
         'transaction_id', c.id,
         'cost', c.allowance_consumed - c.amount,
@@ -16,4 +18,5 @@ as $$
     where r.type = 'refund' and r.reference_id is not null
     group by c.account_id, c.id, c.amount, c.allowance_consumed
     having sum(r.amount - r.allowance_consumed) > c.allowance_consumed - c.amount;
+end
 $$;

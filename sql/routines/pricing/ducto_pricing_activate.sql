@@ -18,6 +18,7 @@ begin
     where c.active and c.version <> p_version;
     -- Also where it is active already: a snapshot that is too old fails to serialise here.
     update ducto.credit_pricing_config c set active = true where c.version = p_version;
+    perform ducto.activate_rates(p_version);
     return ducto.pricing_object(p_version);
 end
 $$;

@@ -23,8 +23,9 @@ begin
     select coalesce(max(c.version), 0) + 1 into v_version
     from ducto.credit_pricing_config c where c.version > 0;
     perform ducto.stage_pricing(v_version, p_config, v_checked -> 'programs', p_label, true);
+    perform ducto.activate_rates(v_version);
     -- Sessions that planned their look-ups when there were few rates must plan them anew.
-    analyze (skip_locked) ducto.credit_rates;
+    analyze (skip_locked) ducto.credit_rates, ducto.credit_linear_rates;
     return ducto.pricing_object(v_version)
         || jsonb_build_object('warnings', v_checked -> 'warnings');
 end

@@ -1,0 +1,48 @@
+-- A charge that its headroom did not settle: its key is used, so that what was drawn goes back and
+-- the first result is replayed; or something must be decided, in full.
+create or replace function ducto.charge_otherwise(
+    p_account_id text,
+    p_actor_id text,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_idempotency_key text,
+    p_metadata jsonb,
+    p_occurred_at timestamptz,
+    p_drawn numeric
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_failure jsonb := ducto.check_charge(
+        p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
+    );
+    v_account ducto.account;
+begin
+    if v_failure is not null then
+        return v_failure;
+    elsif p_drawn is not null then
+        update ducto.credit_accounts a set
+            drawn = a.drawn - p_drawn, headroom = a.headroom + p_drawn
+        where a.account_id = p_account_id
+        returning a.* into v_account;
+        return coalesce(
+            ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, null, p_occurred_at,
+                p_idempotency_key),
+            ducto.check_hold_key(p_account_id, p_idempotency_key, null)
+        );
+    end if;
+    v_account := ducto.lock_account(p_account_id);
+    return ducto.charge_in_full(
+        v_account, p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata,
+        p_occurred_at, null, ducto.now()
+    );
+end
+$$;
+comment on function ducto.charge_otherwise(
+    text, text, jsonb, numeric, text, jsonb, timestamptz, numeric
+) is
+    'As ducto.charge, returning anything; p_drawn: what was already taken from the headroom.';

@@ -1,0 +1,58 @@
+-- The first statement of ducto.charge where the price is no sum of products: an amount, or a usage
+-- that the evaluator prices (told). The price is of the plan that the account had before its row was
+-- locked; where that has changed since, nothing is drawn.
+create or replace function ducto.draw_headroom(
+    p_account_id text,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_idempotency_key text,
+    p_metadata jsonb,
+    p_occurred_at timestamptz
+)
+returns ducto.drawn
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+    v_drawn ducto.drawn;
+    v_told jsonb;
+    v_version integer;
+    v_plan_key text;
+    v_cost numeric;
+begin
+    select c.version into v_version from ducto.credit_pricing_config c where c.active;
+    select a.headroom_plan into v_plan_key from ducto.credit_accounts a
+    where a.account_id = p_account_id and a.headroom_version = coalesce(v_version, 0)
+        and a.headroom_until > '-infinity';
+    if not found or ducto.check_charge(
+        p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
+    ) is not null then
+        return null;
+    elsif p_metrics is not null and exists (
+        select from ducto.credit_linear_rates r where r.model = p_metrics ->> 'model'
+    ) and not p_metrics ?| '{operation,job_name,tool_calls}' then
+        -- It was looked at already: there is no headroom.
+        return null;
+    end if;
+    v_told := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
+    v_cost := (v_told -> 'cost')::numeric;
+    update ducto.credit_accounts a set
+        drawn = a.drawn + v_cost,
+        headroom = a.headroom - v_cost
+    where a.account_id = p_account_id
+        and a.headroom >= v_cost
+        and a.headroom_version = coalesce(v_version, 0)
+        and a.headroom_plan is not distinct from v_plan_key
+        and a.headroom_until > ducto.now()
+    returning a.kind, a.keyed_holds, a.draw_lot, v_version, a.headroom_plan, v_cost, null,
+        case when a.draw_free then v_cost else 0 end,
+        a.balance - case when a.draw_free then 0 else a.drawn end,
+        a.balance + a.allowance - a.held - a.drawn,
+        least(a.headroom_until - interval '1 microsecond', ducto.now()), v_told
+    into v_drawn;
+    return v_drawn;
+end
+$$;

@@ -481,32 +481,22 @@ comment on type ducto.draft is
     'failure: why it may not happen.';
 
 create type ducto.drawn as (
-    kind text,
-    keyed_holds boolean,
+    kind ducto.account_kind,
     lot_id bigint,
     version integer,
     plan_key text,
     cost numeric,
-    exact numeric,
     free numeric,
     balance_after numeric,
     available_after numeric,
     created_at timestamptz,
-    told jsonb
+    parts jsonb,
+    stored jsonb,
+    warnings jsonb
 );
 comment on type ducto.drawn is
-    'What a charge has taken out of its account''s headroom: cost, of it free; exact: before the '
-    'one rounding, where the charge priced the usage itself; told: by the evaluator.';
-
-create type ducto.breakdown as (
-    model numeric,
-    tools numeric,
-    search numeric,
-    cache numeric,
-    fixed numeric,
-    total numeric
-);
-comment on type ducto.breakdown is 'The parts of a price; to_jsonb makes them an object.';
+    'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the price; '
+    'stored: the same where the ledger row has to store them.';
 
 create type ducto.receipt as (
     status text,
@@ -526,3 +516,42 @@ create type ducto.receipt as (
 );
 comment on type ducto.receipt is
     'The result of a charge: to_jsonb makes it an object at half the cost of naming each key.';
+
+create type ducto.booking as (
+    place integer,
+    account_id text,
+    kind ducto.account_kind,
+    metrics jsonb,
+    exact numeric,
+    cost numeric,
+    free numeric,
+    balance_after numeric,
+    available_after numeric,
+    lot_id bigint,
+    version integer,
+    plan_key text,
+    idempotency_key text,
+    metadata jsonb,
+    occurred_at timestamptz,
+    created_at timestamptz
+);
+comment on type ducto.booking is
+    'A charge of a batch, taken out of its account''s headroom: the entry it will be. place: in the '
+    'batch, from 1.';
+
+create type ducto.granted as (account ducto.account, entry ducto.entry);
+comment on type ducto.granted is 'An entry, and the account after it, not yet saved.';
+
+create type ducto.lapsed as (account ducto.account, expired numeric, lots integer);
+comment on type ducto.lapsed is
+    'Credits that expired, of how many lots, and the account after it, not yet saved.';
+
+create type ducto.given_back as (
+    account ducto.account,
+    allocations jsonb,
+    amount numeric,
+    allowance numeric
+);
+comment on type ducto.given_back is
+    'What a refund gives back, to the balance and to the allowance, and the account after it, not '
+    'yet saved.';

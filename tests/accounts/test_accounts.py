@@ -7,6 +7,7 @@ from decimal import Decimal as D
 import psycopg
 import pytest
 
+from tests.conftest import Connect
 from tests.support.databases import Connection
 from tests.support.ledger import Ledger, utc
 
@@ -125,16 +126,19 @@ def test_each_balance_after_is_the_one_before_plus_the_amount(ledger: Ledger) ->
     assert balance == D(20)
 
 
-def test_repeatable_read_is_refused_because_its_snapshot_is_stale(db: Connection) -> None:
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_stale_snapshot_fails_to_serialise(db: Connection, connect: Connect, level: str) -> None:
+    db.execute("select ducto_add_credits('ann', 5)")
     db.autocommit = False
-    db.execute("set transaction isolation level repeatable read")
-    with pytest.raises(psycopg.Error) as raised:
-        db.execute("select ducto_add_credits('ann', 5)")
-    assert raised.value.sqlstate == "DU017"
+    db.execute(f"set transaction isolation level {level}".encode())
+    db.execute("select ducto_get_balance('ann')")
+    connect().execute("select ducto_deduct_amount('ann', 1)")
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        db.execute("select ducto_deduct_amount('ann', 5)")
     db.rollback()
 
 
-@pytest.mark.parametrize("level", ["read committed", "serializable"])
+@pytest.mark.parametrize("level", ["read committed", "repeatable read", "serializable"])
 def test_the_other_isolation_levels_work(db: Connection, level: str) -> None:
     db.autocommit = False
     db.execute(f"set transaction isolation level {level}")

@@ -218,18 +218,42 @@ def test_caps_are_told_before_the_balance(ledger: Ledger) -> None:
 # --- holds and settlements ------------------------------------------------------------------------
 
 
-def test_a_hold_must_fit_under_the_cap_and_counts_only_when_settled(ledger: Ledger) -> None:
+def test_a_hold_takes_room_in_the_caps_until_it_is_settled(ledger: Ledger) -> None:
     cap(ledger, "daily", 10)
     ledger.refused("DU001", "reserve", user_id="ann", amount=11)
     hold = ledger.hold("ann", 8)
-    assert used(ledger) == {("daily", None): 0}
+    assert used(ledger) == {("daily", None): 8}
+    ledger.refused("DU001", "reserve", user_id="ann", amount=3)
+    ledger.refused("DU001", "deduct_amount", user_id="ann", amount=3)
     ledger.settle(hold, amount=6)
     assert used(ledger) == {("daily", None): 6}
+    ledger.spend("ann", 4)
+
+
+def test_a_hold_that_is_released_or_lapses_gives_its_room_back(ledger: Ledger) -> None:
+    cap(ledger, "daily", 10)
+    first = ledger.hold("ann", 4)
+    ledger.hold("ann", 5, ttl_seconds=60)
+    ledger.call("release", reservation_id=first["reservation_id"])
+    assert used(ledger) == {("daily", None): 5}
+    ledger.at(utc(2026, 1, 14, 12, 5))
+    assert used(ledger) == {("daily", None): 0}
+    ledger.spend("ann", 10)
+
+
+def test_holds_together_pass_no_cap_that_one_of_them_could_not(ledger: Ledger) -> None:
+    cap(ledger, "daily", 100)
+    ledger.grant("ann", 1000)
+    holds = [ledger.hold("ann", 100)]
+    for _ in range(4):
+        ledger.refused("DU001", "reserve", user_id="ann", amount=100)
+    ledger.settle(holds[0], amount=100)
+    assert used(ledger) == {("daily", None): 100}
 
 
 def test_a_settlement_is_not_denied_by_a_cap_but_counts(ledger: Ledger) -> None:
     cap(ledger, "daily", 10)
-    hold = ledger.hold("ann", 8)
+    hold = ledger.hold("ann", 5)
     ledger.spend("ann", 5)
     assert ledger.settle(hold, amount=8)["status"] == "ok"
     assert used(ledger) == {("daily", None): 13}

@@ -127,12 +127,14 @@ def single(ledger: Ledger, item: dict[str, Any]) -> dict[str, Any]:
 def written(ledger: Ledger) -> dict[str, Any]:
     """Everything the charges have left behind, without ids that come from a sequence."""
     queries = {
-        "entries": "select to_jsonb(t) - 'id' - 'allocations' - 'xid' from"
+        "entries": "select to_jsonb(t) - 'id' - 'allocations' - 'lot_id' - 'xid' from"
         " ducto.credit_transactions t order by account_id, id",
-        "lots": "select to_jsonb(l) - 'lot_id' - 'transaction_id' from ducto.credit_lots l"
+        "lots": "select to_jsonb(l) - 'lot_id' - 'transaction_id' from ducto.lots_now l"
         " order by account_id, lot_id",
-        "accounts": "select to_jsonb(a) from ducto.credit_accounts a order by account_id",
-        "caps": "select to_jsonb(c) from ducto.credit_spend_caps c order by account_id, cap_type",
+        "accounts": "select to_jsonb(a) - '{draw_lot,draw_free,drawn,headroom,headroom_until,"
+        "headroom_version,headroom_plan}'::text[] from ducto.accounts_now a order by account_id",
+        "caps": "select to_jsonb(c) from ducto.credit_accounts a cross join lateral"
+        " ducto.find_caps(a.account_id, ducto.now()) c order by a.account_id, c.cap_type",
         "events": "select to_jsonb(e) - 'id' - 'xid' #- '{data,transaction_id}' from"
         " ducto.credit_events e order by account_id, id",
     }

@@ -132,7 +132,7 @@ CORRUPTIONS: dict[str, tuple[str, set[str]]] = {
         {"cap"},
     ),
     "a hold nobody counts": (
-        "update ducto.credit_accounts set open_holds = open_holds - 1",
+        "update ducto.credit_accounts set held = held - 1",
         {"holds"},
     ),
     "a closed hold that still holds": (

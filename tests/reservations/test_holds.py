@@ -93,11 +93,13 @@ def test_a_hold_of_zero_is_allowed(ledger: Ledger) -> None:
     assert ledger.hold("ann", 0)["amount"] == 0
 
 
-def test_min_balance_replaces_the_floor(ledger: Ledger) -> None:
+def test_min_balance_raises_the_floor_and_never_lowers_it(ledger: Ledger) -> None:
     ledger.grant("ann", 10)
     detail = ledger.refused("DU002", "reserve", user_id="ann", amount=6, min_balance=5)
     assert detail["floor"] == 5
-    assert ledger.hold("ann", 15, min_balance=-5)["available"] == -5
+    detail = ledger.refused("DU002", "reserve", user_id="ann", amount=15, min_balance=-5)
+    assert detail["floor"] == 0
+    assert ledger.hold("ann", 10, min_balance=-5)["available"] == 0
 
 
 def test_a_required_feature_must_be_in_the_plan(ledger: Ledger) -> None:

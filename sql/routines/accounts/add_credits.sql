@@ -21,7 +21,7 @@ declare
     v_now timestamptz;
     v_fingerprint bytea;
     v_entry ducto.entry;
-    v_granted record;
+    v_granted ducto.granted;
 begin
     if p_idempotency_key is not null then
         v_fingerprint := ducto.fingerprint(

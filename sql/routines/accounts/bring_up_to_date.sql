@@ -16,7 +16,7 @@ as $$
 declare
     v ducto.account := p_account;
     v_due ducto.lot;
-    v_granted record;
+    v_lapse ducto.lapsed;
     v_lapsed boolean := false;
 begin
     if p_now < v.stale_at and not p_terms.allowance_due then
@@ -24,9 +24,9 @@ begin
     end if;
     if p_now >= v.stale_at then
         v := ducto.lapse_holds(v, p_now);
-        v_granted := ducto.book_expiry(v, p_now);
-        v := v_granted.account;
-        v_lapsed := v_granted.lots > 0;
+        v_lapse := ducto.book_expiry(v, p_now);
+        v := v_lapse.account;
+        v_lapsed := v_lapse.lots > 0;
     end if;
     if p_terms.allowance_due then
         foreach v_due in array ducto.due_lots(v, p_terms, p_now) loop

@@ -10,6 +10,7 @@ declare
     v_account ducto.account;
     v_now timestamptz := ducto.now();
     v_bonus numeric;
+    v_thresholds numeric[];
 begin
     insert into ducto.credit_accounts as a (account_id, created_at, plan_since)
     values (p_account_id, v_now, v_now)
@@ -18,11 +19,15 @@ begin
     if not found then
         return ducto.lock_account(p_account_id);
     end if;
-    select c.signup_bonus into v_bonus from ducto.credit_pricing_config c where c.active;
+    select c.signup_bonus, c.low_balance_thresholds into v_bonus, v_thresholds
+    from ducto.credit_pricing_config c where c.active;
     if v_bonus > 0 then
         v_account := (ducto.grant_credits(
             v_account, v_now, v_bonus, 'signup_bonus', null, null, null, null, null, '{}'
         )).account;
+        v_account.alerted_below := ducto.check_thresholds(
+            v_account, v_thresholds, v_now, false
+        );
         perform ducto.save_account(v_account);
     end if;
     return v_account;

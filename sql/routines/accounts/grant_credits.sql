@@ -11,16 +11,16 @@ create or replace function ducto.grant_credits(
     p_fingerprint bytea,
     p_metadata jsonb,
     p_plan_key text default null,
-    p_period_start timestamptz default null,
-    out account ducto.account,
-    out entry ducto.entry
+    p_period_start timestamptz default null
 )
+returns ducto.granted
 language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_entry ducto.entry;
     v ducto.account := p_account;
     v_paid numeric := least(p_account.debt, p_amount);
     v_lot_id bigint := nextval('ducto.credit_lots_lot_id_seq');
@@ -40,7 +40,7 @@ begin
     v.granted := v.granted + p_amount;
     v.stale_at := least(v.stale_at, p_expires_at);
     perform ducto.check_sums(v);
-    entry := ducto.write_entry(
+    v_entry := ducto.write_entry(
         v, p_type, p_amount, v_allocations, p_now, p_idempotency_key, p_fingerprint, p_metadata
     );
     insert into ducto.credit_lots (
@@ -53,9 +53,9 @@ begin
         coalesce(p_category, case when p_type in ('promo', 'signup_bonus', 'rollover')
             then 'promotional' else 'paid' end),
         p_amount, p_amount - v_paid, p_amount > v_paid, coalesce(p_priority, 100), p_now,
-        p_expires_at, p_plan_key, p_period_start, entry.id, p_now
+        p_expires_at, p_plan_key, p_period_start, v_entry.id, p_now
     );
-    account := v;
+    return row(v, v_entry)::ducto.granted;
 end
 $$;
 comment on function ducto.grant_credits(

@@ -40,7 +40,7 @@ begin
         v_until := least(p_account.stale_at, case when p_terms.plan_key is not null
             then p_account.allowance_until end);
     end if;
-    if p_terms.thresholds <> '{}' then
+    if p_terms.thresholds <> '{}' and v_room > 0 then
         v_room := least(v_room, (
             select v_left - max(t) - 0.000000000001 from unnest(p_terms.thresholds) t
             where t < v_left

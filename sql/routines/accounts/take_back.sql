@@ -7,16 +7,16 @@ create or replace function ducto.take_back(
     p_amount numeric,
     p_idempotency_key text,
     p_fingerprint bytea,
-    p_metadata jsonb,
-    out account ducto.account,
-    out entry ducto.entry
+    p_metadata jsonb
 )
+returns ducto.granted
 language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v_entry ducto.entry;
     v ducto.account := p_account;
     v_draft ducto.draft;
 begin
@@ -35,12 +35,12 @@ begin
     perform ducto.take_lots(v.account_id, v_draft.lots, v_draft.takes, true);
     v.balance := v.balance - p_amount;
     v.debt := v.debt + v_draft.debt;
-    entry := ducto.write_entry(
+    v_entry := ducto.write_entry(
         v, 'adjustment', -p_amount,
         ducto.allocations(v_draft.lots, v_draft.takes, v_draft.debt), p_now,
         p_idempotency_key, p_fingerprint, p_metadata
     );
-    account := v;
+    return row(v, v_entry)::ducto.granted;
 end
 $$;
 comment on function ducto.take_back(

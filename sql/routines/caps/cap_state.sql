@@ -20,7 +20,6 @@ begin
         'model', nullif(p_cap.model, ''),
         'limit', trim_scale(p_cap.amount_limit),
         'used', trim_scale(v_used),
-        'held', trim_scale(p_cap.held),
         'remaining', trim_scale(greatest(p_cap.amount_limit - v_used, 0)),
         'action', p_cap.action,
         'resets_at', v_end

@@ -74,7 +74,10 @@ begin
             occurred_at, created_at
         ) values (
             v_account.account_id, p_actor_id, 'usage', -v.amount, v_account.balance - v.amount,
-            v_account.balance + v_account.allowance - v_account.held - v.cost, v.free,
+            nullif(
+                v_account.balance + v_account.allowance - v_account.held - v.cost,
+                v_account.balance - v.amount
+            ), v.free,
             case when cardinality(v.lots) = 1 and v.debt = 0 then v.lots[1] end,
             case when cardinality(v.lots) > 1 or v.debt > 0
                 then ducto.allocations(v.lots, v.takes, v.debt) end,

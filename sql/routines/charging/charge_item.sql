@@ -1,4 +1,4 @@
--- One charge of a batch, through the same pipeline as the call of its own.
+-- One charge of a batch, as by the call of its own; a denial is recorded and returned.
 create or replace function ducto.charge_item(p_item jsonb)
 returns jsonb
 language plpgsql
@@ -7,16 +7,21 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_user_id text := p_item ->> 'user_id';
+    v_user_id constant text := p_item ->> 'user_id';
     v_metrics jsonb := nullif(p_item -> 'metrics', 'null');
+    v_result jsonb;
 begin
     if p_item ->> 'job_name' is not null then
         v_metrics := jsonb_build_object('job_name', p_item -> 'job_name');
     end if;
-    return ducto.charge(
+    v_result := ducto.charge(
         v_user_id, v_user_id, v_metrics, (p_item ->> 'amount')::numeric,
         p_item ->> 'idempotency_key', nullif(p_item -> 'metadata', 'null'),
-        (p_item ->> 'occurred_at')::timestamptz, null
+        ducto.read_instant(p_item ->> 'occurred_at'), null
     );
+    if v_result ->> 'status' = 'denied' then
+        return ducto.finish(v_result, v_user_id, v_user_id, false);
+    end if;
+    return v_result;
 end
 $$;

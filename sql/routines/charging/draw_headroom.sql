@@ -33,7 +33,9 @@ begin
         return null;
     elsif p_metrics is not null and exists (
         select from ducto.credit_linear_rates r where r.model = p_metrics ->> 'model'
-    ) and not p_metrics ?| '{operation,job_name,tool_calls}' then
+    ) and not p_metrics ?| '{job_name,tool_calls}'
+        and coalesce(current_setting('ducto.clock', true), '') = ''
+    then
         -- It was looked at already: there is no headroom.
         return null;
     end if;
@@ -47,11 +49,17 @@ begin
         and a.headroom_version = coalesce(v_version, 0)
         and a.headroom_plan is not distinct from v_plan_key
         and a.headroom_until > ducto.now()
-    returning a.kind, a.keyed_holds, a.draw_lot, v_version, a.headroom_plan, v_cost, null,
+        and not (a.keyed_holds and p_idempotency_key is not null and ducto.check_hold_key(
+            p_account_id, p_idempotency_key, null
+        ) is not null)
+    returning a.kind, a.draw_lot, v_version, a.headroom_plan, v_cost,
         case when a.draw_free then v_cost else 0 end,
         a.balance - case when a.draw_free then 0 else a.drawn end,
         a.balance + a.allowance - a.held - a.drawn,
-        least(a.headroom_until - interval '1 microsecond', ducto.now()), v_told
+        least(a.headroom_until - interval '1 microsecond', ducto.now()),
+        v_told -> 'breakdown',
+        nullif(v_told -> 'breakdown', ducto.plain_breakdown(p_metrics, v_cost)),
+        nullif(v_told -> 'warnings', '[]')
     into v_drawn;
     return v_drawn;
 end

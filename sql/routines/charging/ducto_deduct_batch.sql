@@ -7,8 +7,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_results jsonb[];
+    v_bookings ducto.booking[] := '{}'::ducto.booking[];
+    v_more ducto.booking[];
+    v_used text[];
     v_item jsonb;
-    v_result jsonb;
+    v_one record;
 begin
     if jsonb_typeof(p_charges) is distinct from 'array'
         or jsonb_array_length(p_charges) > 1000
@@ -17,25 +20,42 @@ begin
             'p_charges', 'Charges are a JSON array of at most 1000 objects.'
         ));
     end if;
-    perform ducto.lock_accounts(array(
-        select distinct c ->> 'user_id' from jsonb_array_elements(p_charges) c
-        where ducto.check_batch_item(c) is null
-    ));
-    for v_index in 1 .. jsonb_array_length(p_charges) loop
-        v_item := p_charges -> v_index - 1;
-        v_result := coalesce(ducto.check_batch_item(v_item), ducto.charge_item(v_item));
-        if v_result ->> 'status' = 'denied' then
-            v_result := ducto.finish(
-                v_result, v_item ->> 'user_id', v_item ->> 'user_id', false
-            );
+    v_results := array_fill(null::jsonb, array[jsonb_array_length(p_charges)]);
+    -- Accounts are locked in one pass and one order, those that come into being among them.
+    for v_one in
+        select c.item ->> 'user_id' collate "C" as user_id,
+            array_agg(c.place::integer order by c.place) as places,
+            array_agg(c.item order by c.place) as items
+        from jsonb_array_elements(p_charges) with ordinality c (item, place)
+        where ducto.check_batch_item(c.item) is null
+        group by 1
+        order by 1
+    loop
+        v_more := ducto.draw_together(v_one.user_id, v_one.places, v_one.items);
+        if v_more is null then
+            perform ducto.lock_account(v_one.user_id);
+        else
+            v_bookings := v_bookings || v_more;
         end if;
-        v_results[v_index] := v_result;
+    end loop;
+    v_used := ducto.used_keys(v_bookings);
+    if v_used <> '{}' then
+        v_bookings := ducto.put_back(v_bookings, v_used);
+    end if;
+    for v_one in select b.place, b.result from ducto.book_together(v_bookings) b loop
+        v_results[v_one.place] := v_one.result;
+    end loop;
+    for v_index in 1 .. jsonb_array_length(p_charges) loop
+        continue when v_results[v_index] is not null;
+        v_item := p_charges -> v_index - 1;
+        v_results[v_index] := coalesce(ducto.check_batch_item(v_item), ducto.charge_item(v_item));
     end loop;
     return coalesce(to_jsonb(v_results), '[]');
 end
 $$;
 comment on function public.ducto_deduct_batch(jsonb) is
     'Charges many usages of many users in one call. p_charges: up to 1000 objects with user_id, '
-    'one of metrics, amount or job_name, and optionally idempotency_key and metadata. Returns one '
-    'result per item, in order: status ok, denied or error; an item that fails spoils no other. '
-    'Errors raised: DU017 (not an array). Callers: service, admin. Idempotent item by item.';
+    'one of metrics, amount or job_name, and optionally idempotency_key, metadata and occurred_at '
+    '(ISO 8601 with a zone). Returns one result per item, in order: status ok, denied or error; an '
+    'item that fails spoils no other. Errors raised: DU017 (not an array). Callers: service, admin. '
+    'Idempotent item by item.';

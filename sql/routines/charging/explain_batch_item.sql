@@ -14,11 +14,12 @@ begin
     end if;
     for v_key in select jsonb_object_keys(p_item) loop
         if v_key not in (
-            'user_id', 'metrics', 'amount', 'job_name', 'idempotency_key', 'metadata'
+            'user_id', 'metrics', 'amount', 'job_name', 'idempotency_key', 'metadata',
+            'occurred_at'
         ) then
             return ducto.invalid(v_key, format(
                 'A charge of a batch has no key %s; it has user_id, metrics, amount, '
-                'job_name, idempotency_key, metadata.', v_key
+                'job_name, idempotency_key, metadata, occurred_at.', v_key
             ));
         elsif v_key in ('user_id', 'job_name', 'idempotency_key')
             and jsonb_typeof(p_item -> v_key) not in ('string', 'null')
@@ -30,6 +31,16 @@ begin
         return ducto.invalid('user_id', 'The user id must have 1 to 200 characters.');
     elsif jsonb_typeof(p_item -> 'amount') not in ('number', 'null') then
         return ducto.invalid('amount', 'amount must be a number.');
+    end if;
+    if coalesce(p_item -> 'occurred_at', 'null') <> 'null' and coalesce(
+        ducto.read_instant(p_item ->> 'occurred_at') > ducto.now(), true
+    ) then
+        return ducto.invalid('occurred_at',
+            'occurred_at must be an ISO 8601 instant with a zone, and not in the future.');
+    elsif coalesce(jsonb_typeof(p_item -> 'metadata'), 'null') not in ('object', 'null')
+        or octet_length((p_item -> 'metadata')::text) > 65536
+    then
+        return ducto.invalid('metadata', 'Metadata must be a JSON object of at most 64 kB.');
     end if;
     return ducto.invalid(
         'p_charges', 'A charge of a batch needs exactly one of metrics, amount, job_name.'

@@ -2,11 +2,9 @@
 -- one entry. An allowance is not part of the balance: its lapse is none.
 create or replace function ducto.book_expiry(
     p_account ducto.account,
-    p_now timestamptz,
-    out account ducto.account,
-    out expired numeric,
-    out lots integer
+    p_now timestamptz
 )
+returns ducto.lapsed
 language plpgsql
 volatile
 security invoker
@@ -15,6 +13,8 @@ as $$
 declare
     v ducto.account := p_account;
     v_allowance numeric;
+    v_expired numeric;
+    v_lots integer;
     v_allocations jsonb;
 begin
     with lapsed as materialized (
@@ -33,14 +33,14 @@ begin
             jsonb_build_object('lot', e.lot_id, 'amount', -trim_scale(e.remaining))
             order by e.lot_id
         ) filter (where not e.free)
-    into v_allowance, expired, lots, v_allocations
+    into v_allowance, v_expired, v_lots, v_allocations
     from lapsed e;
     v.allowance := v.allowance - v_allowance;
-    v.balance := v.balance - expired;
-    if lots > 0 then
-        perform ducto.write_entry(v, 'expiry', -expired, v_allocations, p_now);
+    v.balance := v.balance - v_expired;
+    if v_lots > 0 then
+        perform ducto.write_entry(v, 'expiry', -v_expired, v_allocations, p_now);
     end if;
-    account := v;
+    return row(v, v_expired, v_lots)::ducto.lapsed;
 end
 $$;
 comment on function ducto.book_expiry(ducto.account, timestamptz) is

@@ -9,7 +9,7 @@ declare
     v_now timestamptz := ducto.now();
     v_account_id text;
     v_account ducto.account;
-    v_count integer := 0;
+    v_count bigint := 0::bigint;
 begin
     for v_account_id in
         select distinct r.account_id collate "C" from ducto.credit_reservations r

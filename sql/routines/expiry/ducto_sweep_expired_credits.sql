@@ -8,7 +8,7 @@ as $$
 declare
     v_now timestamptz := ducto.now();
     v_account ducto.account;
-    v_booked record;
+    v_booked ducto.lapsed;
     v_terms ducto.terms;
 begin
     if coalesce(p_dry_run, false) then

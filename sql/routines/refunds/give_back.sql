@@ -7,12 +7,9 @@ create or replace function ducto.give_back(
     p_charge ducto.entry,
     p_skip numeric,
     p_left numeric,
-    p_now timestamptz,
-    out account ducto.account,
-    out allocations jsonb,
-    out amount numeric,
-    out allowance numeric
+    p_now timestamptz
 )
+returns ducto.given_back
 language plpgsql
 volatile
 security invoker
@@ -25,6 +22,9 @@ declare
     v_written_off jsonb;
     v_owed numeric;
     v_paid numeric;
+    v_amount numeric;
+    v_allowance numeric;
+    v_allocations jsonb;
 begin
     with part as materialized (
         select p.place, p.part, l.*,
@@ -64,26 +64,26 @@ begin
             jsonb_build_object('lot', n.lot_id, 'amount', trim_scale(n.amount)) order by n.lot_id
         ) from renewed n),
         least(v.stale_at, (select min(n.expires_at) from renewed n))
-    into v_lots, v_parts, allowance, amount, v_owed, v_written_off, allocations, v.stale_at
+    into v_lots, v_parts, v_allowance, v_amount, v_owed, v_written_off, v_allocations, v.stale_at
     from part p;
     perform ducto.take_lots(v.account_id, v_lots, v_parts);
-    allocations := ducto.allocations(v_lots, v_parts) || coalesce(allocations, '[]');
+    v_allocations := ducto.allocations(v_lots, v_parts) || coalesce(v_allocations, '[]');
     v_paid := least(v.debt, v_owed);
     if v_paid > 0 then
-        allocations := allocations || jsonb_build_object('debt', -trim_scale(v_paid));
+        v_allocations := v_allocations || jsonb_build_object('debt', -trim_scale(v_paid));
     end if;
     if v_owed > v_paid then
-        allocations := allocations || ducto.add_refund_lot(v.account_id, v_owed - v_paid, p_now);
+        v_allocations := v_allocations || ducto.add_refund_lot(v.account_id, v_owed - v_paid, p_now);
     end if;
     if v_written_off is not null then
-        allocations := allocations || ducto.revoke_again(v, v_written_off, p_now);
+        v_allocations := v_allocations || ducto.revoke_again(v, v_written_off, p_now);
     end if;
     v.debt := v.debt - v_paid;
-    v.balance := v.balance + amount - coalesce((
+    v.balance := v.balance + v_amount - coalesce((
         select sum((w -> 'amount')::numeric) from jsonb_array_elements(v_written_off) w
     ), 0);
-    v.allowance := v.allowance + allowance;
-    account := v;
+    v.allowance := v.allowance + v_allowance;
+    return row(v, v_allocations, v_amount, v_allowance)::ducto.given_back;
 end
 $$;
 comment on function ducto.give_back(

@@ -22,7 +22,7 @@ declare
     v_cost numeric := p_charge.allowance_consumed - p_charge.amount;
     v_refunded numeric := ducto.refunded(p_charge);
     v_left numeric := coalesce(p_amount, v_cost - v_refunded);
-    v_given record;
+    v_given ducto.given_back;
     v_entry ducto.entry;
 begin
     if v_left > v_cost - v_refunded or v_left = 0 then

@@ -13,8 +13,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_active bigint := 0;
-    v_limit integer := p_terms.max_concurrent;
+    v_active bigint;
+    v_limit bigint := p_terms.max_concurrent::bigint;
 begin
     if v_limit is not null then
         select count(*) into v_active from (
@@ -24,7 +24,7 @@ begin
         ) o;
     end if;
     if v_limit is null or v_active < v_limit then
-        v_limit := p_terms.max_concurrent_operation;
+        v_limit := p_terms.max_concurrent_operation::bigint;
         if v_limit is null then
             return null;
         end if;

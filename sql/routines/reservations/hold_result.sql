@@ -15,7 +15,6 @@ begin
         'status', 'ok',
         'reservation_id', p_hold.reservation_id,
         'user_id', p_hold.actor_id,
-        'team_id', case when p_account.kind = 'team' then p_account.account_id end,
         'amount', trim_scale(p_hold.amount),
         'held', trim_scale(p_hold.held),
         'state', p_hold.status,
@@ -23,7 +22,8 @@ begin
         'expires_at', p_hold.expires_at,
         'pricing_version', p_hold.pricing_version,
         'replayed', p_replayed
-    );
+    ) || case when p_account.kind = 'team'
+        then jsonb_build_object('team_id', p_account.account_id) else '{}' end;
 end
 $$;
 comment on function ducto.hold_result(ducto.reservation, ducto.account, boolean) is

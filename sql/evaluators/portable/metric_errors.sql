@@ -8,7 +8,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if jsonb_typeof(p_metrics) <> 'array' or p_metrics @? '$[*] ? (@.type() != "string")' then
+    if jsonb_typeof(p_metrics) <> 'array'
+        or p_metrics @? 'strict $[*] ? (@.type() != "string")'
+    then
         return query select 'metrics', '''metrics'' must be a list of names';
     elsif jsonb_array_length(p_metrics) > 200 then
         return query select 'metrics', 'more than 200 metrics';

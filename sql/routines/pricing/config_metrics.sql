@@ -23,7 +23,7 @@ as $$
             from jsonb_array_elements_text(case
                 when jsonb_typeof(p_config -> 'metrics') <> 'array'
                     or jsonb_array_length(p_config -> 'metrics') > 200
-                    or p_config @? '$.metrics[*] ? (@.type() != "string")' then '[]'
+                    or p_config @? 'strict $.metrics[*] ? (@.type() != "string")' then '[]'
                 else p_config -> 'metrics' end
             ) with ordinality c(name, place)
             where ducto.may_be_metric(c.name)

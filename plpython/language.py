@@ -233,9 +233,7 @@ class _Scanner:
     def scan(self) -> str:
         text = self.text
         if len(text) > LENGTH_LIMIT:
-            raise ExpressionError(
-                f"the expression has {len(text)} characters, more than {LENGTH_LIMIT}"
-            )
+            raise ExpressionError(f"the expression has more than {LENGTH_LIMIT} characters")
         position = 0
         while position < len(text):
             match = _TOKEN.match(text, position)

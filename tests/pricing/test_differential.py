@@ -46,8 +46,8 @@ PRICES = st.one_of(
 
 def agree(answers: list[dict[str, Any]]) -> None:
     for answer in answers:
-        assert answer["plpython"] == answer["in-process"]
-        assert answer["portable"] == answer["in-process"]
+        for host, found in answer.items():
+            assert found == answer["in-process"], host
 
 
 def usage_text(model: str, counts: dict[str, str], **more: str) -> str:

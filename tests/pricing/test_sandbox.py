@@ -118,7 +118,7 @@ def test_position_survives_newlines_and_the_renaming_of_if() -> None:
 
 def test_two_thousand_characters_are_accepted_and_one_more_is_not() -> None:
     assert compile_expression("1" + " " * 1999, STANDARD_METRICS)
-    assert "more than 2000" in refusal("1" + " " * 2000).message
+    assert "more than 2000 characters" in refusal("1" + " " * 2000).message
 
 
 def test_two_hundred_parts_are_accepted_and_one_more_is_not() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +12,6 @@ import psycopg
 import pytest
 
 from ducto_pg.exact_json import dumps, loads
-from ducto_pg.install.script import Evaluator
 from tests.conftest import Connect
 from tests.support.databases import Connection, Databases, open_connection
 from tests.support.pricing import publish
@@ -76,17 +74,13 @@ def error_of(connection: Connection, query: str, *parameters: Any) -> tuple[psyc
     return raised.value, loads(raised.value.diag.message_detail or "null")
 
 
-@pytest.fixture(scope="module")
-def refusing(databases: Databases) -> Iterator[dict[str, Connection]]:
-    """A database per evaluator for the many configs that are refused, each leaving nothing."""
-    evaluators: tuple[Evaluator, ...] = ("plpython", "portable")
-    dsns = {evaluator: databases.create(evaluator) for evaluator in evaluators}
-    with ExitStack() as stack:
-        yield {
-            evaluator: stack.enter_context(open_connection(dsn)) for evaluator, dsn in dsns.items()
-        }
-    for dsn in dsns.values():
-        databases.drop(dsn)
+@pytest.fixture(scope="module", params=["plpython", "portable"])
+def refusing(request: pytest.FixtureRequest, databases: Databases) -> Iterator[Connection]:
+    """One database for the many configs that are refused, each leaving nothing."""
+    dsn = databases.create(request.param)
+    with open_connection(dsn) as connection:
+        yield connection
+    databases.drop(dsn)
 
 
 # Publishing
@@ -188,9 +182,9 @@ def test_warnings_about_prices_that_earn_nothing(both: Connection) -> None:
     ],
 )
 def test_config_that_is_refused(
-    refusing: dict[str, Connection], config: dict[str, Any], code: str, paths: list[str]
+    refusing: Connection, config: dict[str, Any], code: str, paths: list[str]
 ) -> None:
-    db = refusing["plpython"]
+    db = refusing
     error, detail = error_of(db, "select ducto_pricing_set(%s)", config)
     assert error.sqlstate == code
     assert [entry["path"] for entry in detail["errors"]] == paths
@@ -201,12 +195,9 @@ def test_config_that_is_refused(
 
 
 @pytest.mark.parametrize("text", ["[]", "5", "null", '"x"', None])
-def test_config_that_is_no_object_is_refused(
-    refusing: dict[str, Connection], text: str | None
-) -> None:
-    for db in refusing.values():
-        error, _ = error_of(db, "select ducto_pricing_set(%s::jsonb)", text)
-        assert error.sqlstate == "DU006"
+def test_config_that_is_no_object_is_refused(refusing: Connection, text: str | None) -> None:
+    error, _ = error_of(refusing, "select ducto_pricing_set(%s::jsonb)", text)
+    assert error.sqlstate == "DU006"
 
 
 def test_config_of_more_than_4_mb_is_refused_before_it_is_compiled(db: Connection) -> None:

@@ -34,9 +34,7 @@ declare
     v_waiting boolean[] := '{f}'::boolean[];
 begin
     if length(p_text) > 2000 then
-        error := ducto.expression_error(
-            format('the expression has %s characters, more than 2000', length(p_text))
-        );
+        error := ducto.expression_error('the expression has more than 2000 characters');
         return;
     end if;
     for v_token in

@@ -1,6 +1,6 @@
 -- The expressions of a section at a path, in their order, with what is wrong with them before they
--- are compiled. A number is the expression of that number. Where the section itself is wrong, one
--- row with the problem.
+-- are compiled. A number is the expression of that number; a text is cut where it is too long, as
+-- the compiler will find. Where the section itself is wrong, one row with the problem.
 create or replace function ducto.section_rates(
     p_path text,
     p_plan_key text,
@@ -26,7 +26,7 @@ begin
         select ducto.join_path(p_path, e.key), p_plan_key, p_section, e.key,
             case when w.problem is null then case jsonb_typeof(e.value)
                 when 'number' then trim_scale(e.value::numeric)::text
-                else e.value #>> '{}' end end,
+                else left(e.value #>> '{}', 2001) end end,
             w.problem
         from jsonb_each(p_rates) e
         cross join lateral (

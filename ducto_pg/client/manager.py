@@ -230,15 +230,16 @@ class CreditManager:
         *,
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
+        occurred_at: datetime | None = None,
     ) -> Charge:
-        """Price a usage and charge it.
+        """Price a usage and charge it; `occurred_at` says when it happened, if not now.
 
         Raises InsufficientCreditsError, CapReachedError, FeatureNotEntitledError,
         AccountFrozenError (the transaction goes on), UnknownModelError, PricingNotLoadedError,
         EvaluationError, IdempotencyConflictError. Calls ducto_deduct.
         """
         params = needed(p_user_id=user_id, p_metrics=metrics) | given(
-            p_idempotency_key=idempotency_key, p_metadata=metadata
+            p_idempotency_key=idempotency_key, p_metadata=metadata, p_occurred_at=occurred_at
         )
         return self._charge("ducto_deduct", params)
 
@@ -249,13 +250,14 @@ class CreditManager:
         *,
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
+        occurred_at: datetime | None = None,
     ) -> Charge:
         """Charge the fixed price of a job; raises as `deduct` does, and UnknownFixedJobError.
 
         Calls ducto_deduct_fixed.
         """
         params = needed(p_user_id=user_id, p_job_name=job_name) | given(
-            p_idempotency_key=idempotency_key, p_metadata=metadata
+            p_idempotency_key=idempotency_key, p_metadata=metadata, p_occurred_at=occurred_at
         )
         return self._charge("ducto_deduct_fixed", params)
 
@@ -266,13 +268,14 @@ class CreditManager:
         *,
         idempotency_key: Identifier | None = None,
         metadata: Json | None = None,
+        occurred_at: datetime | None = None,
     ) -> Charge:
         """Charge an amount that was priced elsewhere; raises as `deduct` does.
 
         Calls ducto_deduct_amount.
         """
         params = needed(p_user_id=user_id, p_amount=amount) | given(
-            p_idempotency_key=idempotency_key, p_metadata=metadata
+            p_idempotency_key=idempotency_key, p_metadata=metadata, p_occurred_at=occurred_at
         )
         return self._charge("ducto_deduct_amount", params)
 
@@ -280,7 +283,8 @@ class CreditManager:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
-        `idempotency_key`, `metadata` and `team_id` where wanted. Calls ducto_deduct_batch.
+        `idempotency_key`, `metadata`, `occurred_at` and `team_id` where wanted.
+        Calls ducto_deduct_batch.
         """
         params = needed(p_charges=charges)
         if not params["p_charges"]:

@@ -208,3 +208,16 @@ def test_a_reader_may_look_but_not_charge(both: Connection) -> None:
     assert manager.get_balance("ann").balance == 0
     with pytest.raises(PermissionDeniedError):
         manager.deduct_amount("ann", 1)
+
+
+def test_usage_is_reported_after_it_happened(manager: CreditManager) -> None:
+    before = datetime.now(UTC) - timedelta(hours=30)
+    naive = before.replace(tzinfo=None)
+    assert manager.deduct("ann", USAGE, occurred_at=naive).ok
+    manager.add_credits("ann", 100)
+    assert manager.deduct_fixed("ann", "report", occurred_at=before).cost == 75
+    assert manager.deduct_batch([{"user_id": "ann", "amount": 1, "occurred_at": naive}])[0].ok
+    with pytest.raises(InvalidArgumentError, match="not in the future"):
+        manager.deduct_amount("ann", 1, occurred_at=datetime.now(UTC) + timedelta(hours=1))
+    window = (before - timedelta(minutes=1), before + timedelta(minutes=1))
+    assert manager.aggregate_stats(*window).charges == 3

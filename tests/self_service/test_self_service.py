@@ -129,6 +129,7 @@ def test_the_ledger_of_a_user_pages_and_keeps_the_servers_notes(ledger: Ledger) 
         "operation": "chat",
         "reference_id": None,
         "created_at": rows[0]["created_at"],
+        "occurred_at": rows[0]["created_at"],
     }
     page = ledger.rows("my_transactions", limit=2, before=rows[0]["transaction_id"])
     assert page == rows[1:3]

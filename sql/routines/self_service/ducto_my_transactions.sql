@@ -13,7 +13,8 @@ returns table (
     model text,
     operation text,
     reference_id bigint,
-    created_at timestamptz
+    created_at timestamptz,
+    occurred_at timestamptz
 )
 language plpgsql
 stable
@@ -24,7 +25,7 @@ begin
     return query
     select
         t.transaction_id, t.type, t.amount, t.allowance_consumed, t.balance_after, t.model,
-        t.operation, t.reference_id, t.created_at
+        t.operation, t.reference_id, t.created_at, t.occurred_at
     from public.ducto_list_transactions(ducto.signed_in_user(), p_limit, p_before) t;
 end
 $$;

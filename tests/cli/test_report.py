@@ -316,7 +316,7 @@ def test_the_models_that_cost_least_share_a_series() -> None:
     series = stacked([day], cells)
     assert len(series) == SERIES_MAX
     assert [each.name for each in series] == [*(f"model {n}" for n in (8, 7, 6, 5, 4)), OTHERS]
-    assert series[-1].values == (6,)
+    assert series[-1].values == (Decimal(6),)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ stable
 rows 1000
 security invoker
 set search_path = pg_catalog, pg_temp
+set enable_indexscan = on
 set max_parallel_workers_per_gather = 0
 set enable_memoize = off
 as $$

@@ -13,7 +13,7 @@ as $$
     select l.scope, l.hours, make_interval(hours => l.hours),
         timestamptz '1900-01-01 00:00:00+00'
     from (
-        values ('detail', 24), ('user', 384), ('user', 96), ('user', 24), ('user', 6), ('model', 24),
-            ('model', 1)
+        values ('detail', 24), ('model', 24), ('model', 1),
+            ('user', 384), ('user', 96), ('user', 24), ('user', 1)
     ) l (scope, hours);
 $$;

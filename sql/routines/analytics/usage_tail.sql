@@ -6,6 +6,7 @@ stable
 rows 1000
 security invoker
 set search_path = pg_catalog, pg_temp
+set enable_indexscan = on
 as $$
     select e.*
     from ducto.credit_usage_entries e

@@ -1,6 +1,7 @@
 -- Usage of a window, summed: spans of the rollup, what the ledger holds at the window's edges, and
 -- what is not rolled up yet. Stable, so that all three are seen at one instant. Planned for each
--- call, because a plan for some window and grouping is a bad one for another.
+-- call, because a plan for some window and grouping is a bad one for another; by bitmaps, because
+-- the rows of a span are far more than the planner can know, and lie together.
 create or replace function ducto.usage_totals(
     p_start timestamptz,
     p_end timestamptz,
@@ -21,6 +22,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_custom_plan
 set jit = off
+set enable_indexscan = off
 set work_mem = '64MB'
 as $$
 declare

@@ -2,9 +2,6 @@
 -- Guarantees: the rollup and what it says of itself (watermarks, places, state) are written in one
 -- transaction, by one writer at a time; it is derived from the ledger alone and can be thrown away.
 
-alter table ducto.credit_transactions add column if not exists occurred_at timestamptz;
-create index if not exists credit_transactions_id on ducto.credit_transactions (id);
-
 create table ducto.credit_usage_rollup (
     scope text not null,
     hours smallint not null,

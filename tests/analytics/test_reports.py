@@ -138,6 +138,29 @@ def test_what_the_allowance_paid_is_told_apart(ledger: Ledger, roll: bool) -> No
     assert values(row) == (0, 0, 0, 8, 1)
 
 
+def test_usage_counts_when_it_happened(ledger: Ledger, roll: bool) -> None:
+    ledger.grant("ann", 100)
+    use(ledger, "ann", utc(2026, 3, 12, 6), 1)
+    rolled(ledger, roll)
+    ledger.at(utc(2026, 3, 12, 7))
+    ledger.use(
+        "ann", {"model": "mini", "input_tokens": 20}, occurred_at=utc(2026, 3, 4, 23, 30)
+    )
+    rolled(ledger, roll)
+    spent = {row["day"]: row["spent"] for row in ledger.rows("daily_spend", **window())}
+    assert spent[date(2026, 3, 4)] == 20
+    assert spent[date(2026, 3, 12)] == 1
+    (row,) = ledger.rows(
+        "spend_by_user", start=utc(2026, 3, 4, 23, 30), end=utc(2026, 3, 4, 23, 31)
+    )
+    assert row["spent"] == 20
+    (event,) = ledger.rows("list_usage_events", start=START, end=utc(2026, 3, 5))
+    assert (event["occurred_at"], event["created_at"]) == (
+        utc(2026, 3, 4, 23, 30),
+        utc(2026, 3, 12, 7),
+    )
+
+
 def test_days_without_spend_are_there_with_zero(ledger: Ledger, roll: bool) -> None:
     ledger.grant("ann", 100)
     use(ledger, "ann", utc(2026, 3, 4, 12), 7)

@@ -143,9 +143,7 @@ def test_usage_counts_when_it_happened(ledger: Ledger, roll: bool) -> None:
     use(ledger, "ann", utc(2026, 3, 12, 6), 1)
     rolled(ledger, roll)
     ledger.at(utc(2026, 3, 12, 7))
-    ledger.use(
-        "ann", {"model": "mini", "input_tokens": 20}, occurred_at=utc(2026, 3, 4, 23, 30)
-    )
+    ledger.use("ann", {"model": "mini", "input_tokens": 20}, occurred_at=utc(2026, 3, 4, 23, 30))
     rolled(ledger, roll)
     spent = {row["day"]: row["spent"] for row in ledger.rows("daily_spend", **window())}
     assert spent[date(2026, 3, 4)] == 20

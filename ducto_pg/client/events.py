@@ -46,6 +46,8 @@ ACKNOWLEDGE_SECONDS = 1.0
 LEASE_SECONDS = 60
 LEASE_SECONDS_MAX = 86400
 RECONNECT_SECONDS = 5.0
+# After a batch that was not full: a few events at a time would be as many polls, each a commit.
+PAUSE_SECONDS = 0.1
 CHANNEL = "ducto_events"
 ALL = "*"
 TYPE = re.compile(r"credits\.[a-z_]{1,50}", re.ASCII)
@@ -121,6 +123,8 @@ class _Listener:
             for number in range(attempts - 1)
         ]
         self._poll_seconds = poll_seconds
+        self._pause_seconds = min(poll_seconds, PAUSE_SECONDS)
+        self._batch_size = batch_size
         self._wake_dsn = wake_dsn
         self._registry = _Registry()
         self._created = False
@@ -217,8 +221,11 @@ class EventListener(_Listener):
             wait = self._waiter(stack)
             while not self._stopping.is_set():
                 try:
-                    if not self._turn(runner):
+                    handled = self._turn(runner)
+                    if not handled:
                         wait(self._poll_seconds)
+                    elif handled < self._batch_size:
+                        self._stopping.wait(self._pause_seconds)
                 except UnavailableError as error:
                     logger.warning("%s: %s; trying again", self.consumer, error)
                     self._stopping.wait(RECONNECT_SECONDS)
@@ -370,8 +377,11 @@ class AsyncEventListener(_Listener):
             wait = self._waiter(stack)
             while not self._stopping.is_set():
                 try:
-                    if not await self._turn():
+                    handled = await self._turn()
+                    if not handled:
                         await wait(self._poll_seconds)
+                    elif handled < self._batch_size:
+                        await self._wait(self._pause_seconds)
                 except UnavailableError as error:
                     logger.warning("%s: %s; trying again", self.consumer, error)
                     await self._wait(RECONNECT_SECONDS)

@@ -1,4 +1,5 @@
--- What an event says about a ledger entry. Amounts are positive, as in the results of the calls.
+-- What an event says about an entry that is no charge. Amounts are positive, as in the results of
+-- the calls.
 create or replace function ducto.entry_data(
     p_event_type text,
     p_id bigint,
@@ -6,12 +7,7 @@ create or replace function ducto.entry_data(
     p_amount numeric,
     p_allowance_consumed numeric,
     p_balance_after numeric,
-    p_model text,
-    p_operation text,
-    p_metrics jsonb,
-    p_pricing_version integer,
     p_reference_id bigint,
-    p_reservation_id uuid,
     p_idempotency_key text,
     p_metadata jsonb
 )
@@ -31,15 +27,6 @@ as $$
         'idempotency_key', p_idempotency_key,
         'metadata', coalesce(p_metadata, '{}')
     ) || case p_event_type
-        when 'credits.deducted' then jsonb_build_object(
-            'cost', trim_scale(p_allowance_consumed - p_amount),
-            'allowance_consumed', trim_scale(p_allowance_consumed),
-            'model', p_model,
-            'operation', p_operation,
-            'metrics', p_metrics,
-            'pricing_version', p_pricing_version,
-            'reservation_id', p_reservation_id
-        )
         when 'credits.refunded' then jsonb_build_object(
             'refunded_transaction_id', p_reference_id,
             'allowance_restored', trim_scale(-p_allowance_consumed)

@@ -26,11 +26,20 @@ begin
     ), f.created_at, f.data
     from (
         (
-            select t.id, t.account_id, t.actor_id, t.event_type, t.created_at, ducto.entry_data(
-                t.event_type, t.id, t.type, t.amount, t.allowance_consumed, t.balance_after,
-                t.model, t.operation, t.metrics, t.pricing_version, t.reference_id,
-                t.reservation_id, t.idempotency_key, t.metadata
-            ) as data
+            select t.id, t.account_id, t.actor_id, t.event_type, t.created_at,
+                -- Most are charges: a call for each would cost as much as the rest.
+                case when t.type = 'usage' then jsonb_build_object(
+                    'transaction_id', t.id, 'amount', trim_scale(-t.amount),
+                    'balance_after', trim_scale(t.balance_after),
+                    'cost', trim_scale(t.allowance_consumed - t.amount),
+                    'allowance_consumed', trim_scale(t.allowance_consumed),
+                    'model', t.model, 'operation', t.operation, 'metrics', t.metrics,
+                    'pricing_version', t.pricing_version, 'reservation_id', t.reservation_id,
+                    'idempotency_key', t.idempotency_key, 'metadata', coalesce(t.metadata, '{}')
+                ) else ducto.entry_data(
+                    t.event_type, t.id, t.type, t.amount, t.allowance_consumed, t.balance_after,
+                    t.reference_id, t.idempotency_key, t.metadata
+                ) end as data
             from (
                 select e.*, case e.type::text
                     when 'usage' then 'credits.deducted'
@@ -63,7 +72,6 @@ begin
             order by e.id limit p_limit
         )
     ) as f
-    order by f.id
-    limit p_limit;
+    order by f.id limit p_limit;
 end
 $$;

@@ -158,6 +158,22 @@ def test_a_service_charges_and_reads_a_denial_either_way(run: Any, people: tuple
     assert (returned["data"]["code"], returned["data"]["available"]) == ("DU002", 5)
 
 
+def test_calls_at_once_are_charged_once_per_key_and_never_below_the_floor(run: Any) -> None:
+    same, each, balance = run("""
+        const charge = (amount, key, more) => service.rpc('ducto_deduct_amount',
+          { p_user_id: ANN, p_amount: amount, p_idempotency_key: key, ...more })
+        const twenty = [...Array(20).keys()]
+        show((await Promise.all(twenty.map(() => charge(10, 'once')))).map(short))
+        show((await Promise.all(twenty.map((n) => charge(9, `key ${n}`)))).map(short))
+        show((await service.rpc('ducto_get_balance', { p_user_id: ANN })).data)
+    """)
+    assert {answer["status"] for answer in same} == {200}
+    assert len({answer["data"]["transaction_id"] for answer in same}) == 1
+    assert sorted(answer["data"]["replayed"] for answer in same) == [False] + [True] * 19
+    assert sorted(answer["status"] for answer in each) == [200] * 10 + [402] * 10
+    assert (balance["balance"], balance["lifetime_spent"]) == (0, 100)
+
+
 def test_numbers_are_exact_to_fifteen_digits_and_as_text_to_the_last(
     run: Any, priced: Project, people: tuple[str, str]
 ) -> None:

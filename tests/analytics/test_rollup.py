@@ -204,6 +204,20 @@ def test_writers_of_another_time_or_cluster_do_not_hold_it_up(books: Connection)
     assert call(books, "select settled_id > 0 from ducto.credit_usage_state")
 
 
+@pytest.mark.parametrize("scope", ["user", "detail", "model"])
+def test_the_check_of_the_books_finds_a_rollup_that_is_wrong(books: Connection, scope: str) -> None:
+    spend(books, USERS[0], 1)
+    roll(books)
+    assert books.execute("select * from ducto_check()").fetchall() == []
+    books.execute(
+        "update ducto.credit_usage_rollup set spent = spent + 1 where scope = %s and hours = 24",
+        [scope],
+    )
+    ((name, user, detail),) = books.execute("select * from ducto_check()").fetchall()
+    assert (name, user) == ("usage_rollup", None if scope == "model" else USERS[0])
+    assert (detail["rolled_up"], detail["ledger"]) == ([1, 2, 0], [1, 1, 0])
+
+
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_it_must_see_what_others_commit(books: Connection, level: str) -> None:
     with pytest.raises(psycopg.Error) as caught, books.transaction():

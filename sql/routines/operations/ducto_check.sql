@@ -16,6 +16,7 @@ begin
     union all select * from ducto.check_totals()
     union all select * from ducto.check_headroom()
     union all select * from ducto.check_prices(1000)
+    union all select * from ducto.check_usage()
     union all select * from ducto.check_overloads();
 end
 $$;
@@ -23,5 +24,6 @@ comment on function public.ducto_check() is
     'Holds the books against themselves and returns a row per violation, none on a healthy '
     'database: balances against lots, lots and debts against allocations, the chain of entries, '
     'each entry against its allocations, refunds against charges, cap totals, holds and open '
-    'headroom against their entries, the last 1000 charges against their price, and functions that '
-    'others have planted beside the API. Reads everything: run it at quiet times. Callers: admin.';
+    'headroom against their entries, the last 1000 charges against their price, the usage rollup '
+    'against the ledger, and functions that others have planted beside the API. Reads everything: '
+    'run it at quiet times. Callers: admin.';

@@ -15,7 +15,7 @@ SOURCE = ROOT / "ducto_pg" / "client" / "manager.py"
 TARGET = ROOT / "ducto_pg" / "client" / "async_manager.py"
 
 # Methods of the manager that it calls itself.
-INTERNAL = "_charge|_report|get_pricing|publish_pricing|release|reserve_credits|settle"
+INTERNAL = "_charge|_report|get_pricing|list_pricing|publish_pricing|release|reserve_credits|settle"
 RULES: list[tuple[str, str]] = [
     (r"^    def (?!__init__|engine)", "    async def "),
     (r"self\._store\.(call|rows)\(", r"await self._store.\1("),

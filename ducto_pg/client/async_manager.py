@@ -96,9 +96,12 @@ class AsyncCreditManager:
     async def setup(self) -> None:
         """Install ducto-pg through the store, or upgrade it; a store that cannot says how.
 
-        Raises MigrationError, having changed nothing.
+        An engine that was given is published, if no pricing ever was. Raises MigrationError, having
+        changed nothing.
         """
         await migrate_async_store(self._store)
+        if self._engine is not None and not await self.list_pricing():
+            await self.publish_pricing(self._engine.pricing_schema())
 
     async def _report(self, events: Iterable[Event]) -> None:
         if self._emitter is None:

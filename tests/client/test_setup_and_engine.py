@@ -39,6 +39,18 @@ def test_a_dsn_a_connection_and_a_pool_install(empty_dsn: str) -> None:
         CreditManager(PostgresStore(pool)).setup()
 
 
+def test_an_engine_is_published_where_nothing_was(empty_dsn: str) -> None:
+    engine = PricingEngine.from_dict(CONFIG)
+    with PostgresStore(empty_dsn) as store:
+        manager = CreditManager(store, engine)
+        manager.setup()
+        manager.add_credits("ann", 10)
+        assert manager.deduct("ann", {"model": "m", "input_tokens": 2}).cost == 4
+        CreditManager(store, PricingEngine.from_dict({"models": {"m": 9}})).setup()
+        assert [version.version for version in manager.list_pricing()] == [1]
+        assert manager.get_pricing().config == CONFIG
+
+
 def test_an_asynchronous_dsn_and_pool_install(empty_dsn: str) -> None:
     async def work() -> None:
         async with AsyncPostgresStore(empty_dsn) as store:

@@ -70,6 +70,12 @@ def test_plpgsql_check_finds_nothing(both: Connection) -> None:
             extra_warnings => true, security_warnings => true, compatibility_warnings => true
         ) c
         where r.lanname = 'plpgsql'
+            -- The clock is volatile, because a charge that waited for a lock is dated after what it
+            -- waited for; a read may look at it all the same.
+            and (
+                c.message <> 'routine is marked as STABLE, but expression is VOLATILE'
+                or r.prosrc !~ 'ducto\\.now\\(\\)'
+            )
         """,
     )
 

@@ -2,7 +2,7 @@
 create or replace function ducto.arity_problem(p_name text, p_count integer)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

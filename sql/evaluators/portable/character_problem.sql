@@ -2,7 +2,7 @@
 create or replace function ducto.character_problem(p_character text)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

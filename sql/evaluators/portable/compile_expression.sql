@@ -25,7 +25,7 @@ create or replace function ducto.compile_expression(
     out error jsonb
 )
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

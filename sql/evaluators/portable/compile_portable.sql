@@ -13,7 +13,7 @@
 create or replace function ducto.compile_portable(p_config jsonb)
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

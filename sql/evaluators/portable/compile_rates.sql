@@ -3,7 +3,7 @@
 create or replace function ducto.compile_rates(p_config jsonb, p_metric_names text[])
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

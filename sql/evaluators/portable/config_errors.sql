@@ -8,7 +8,7 @@ create or replace function ducto.config_errors(
 )
 returns table (path text, message text, name text, known text[], refusal jsonb)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

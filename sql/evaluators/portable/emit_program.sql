@@ -20,7 +20,7 @@ create or replace function ducto.emit_program(
     out error jsonb
 )
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 create or replace function ducto.evaluation_error(p_section text, p_key text, p_reason text)
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

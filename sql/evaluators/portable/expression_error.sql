@@ -10,7 +10,7 @@ create or replace function ducto.expression_error(
 )
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

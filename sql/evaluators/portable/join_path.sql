@@ -3,7 +3,7 @@
 create or replace function ducto.join_path(p_path text, p_key text)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -5,7 +5,7 @@
 create or replace function ducto.key_errors(p_path text, p_object jsonb, p_kinds text[])
 returns table (path text, message text, name text, known text[])
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

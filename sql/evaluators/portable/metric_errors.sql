@@ -2,7 +2,7 @@
 create or replace function ducto.metric_errors(p_metrics jsonb)
 returns table (path text, message text)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

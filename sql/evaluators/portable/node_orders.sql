@@ -11,7 +11,7 @@ create or replace function ducto.node_orders(
 )
 returns integer[]
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -13,7 +13,7 @@ create or replace function ducto.node_problem(
 )
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

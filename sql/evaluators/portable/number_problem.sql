@@ -3,7 +3,7 @@
 create or replace function ducto.number_problem(p_name text, p_value jsonb)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -9,7 +9,7 @@ create or replace function ducto.operator_problem(
 )
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -9,7 +9,7 @@ create or replace function ducto.plan_errors(
 )
 returns table (path text, message text, name text, known text[])
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 create or replace function ducto.plans_errors(p_config jsonb, p_outcomes jsonb)
 returns table (path text, message text, name text, known text[], refusal jsonb)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -3,7 +3,7 @@
 create or replace function ducto.rate_warnings(p_config jsonb, p_outcomes jsonb)
 returns table (warning jsonb)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -3,7 +3,7 @@
 create or replace function ducto.read_calls(p_calls jsonb)
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 -- wrong with it. Bounded before anything is computed: digits, exponent, size.
 create or replace function ducto.read_literal(p_token text, out value text, out problem text)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -4,7 +4,7 @@
 create or replace function ducto.read_usage(p_metrics jsonb, p_names text[])
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

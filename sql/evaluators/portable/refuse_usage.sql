@@ -7,7 +7,7 @@ create or replace function ducto.refuse_usage(
 )
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

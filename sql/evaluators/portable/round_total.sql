@@ -2,7 +2,7 @@
 create or replace function ducto.round_total(p_total numeric, p_scale smallint, p_rounding text)
 returns numeric
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -12,7 +12,7 @@ create or replace function ducto.scan_expression(
     out error jsonb
 )
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

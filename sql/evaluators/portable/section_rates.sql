@@ -11,7 +11,7 @@ returns table (
     path text, plan_key text, section text, key text, expression text, problem text
 )
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

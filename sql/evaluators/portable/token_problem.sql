@@ -16,7 +16,7 @@ create or replace function ducto.token_problem(
 )
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 create or replace function ducto.unknown_metric(p_name text, p_names text[])
 returns jsonb
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

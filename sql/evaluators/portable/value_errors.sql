@@ -2,7 +2,7 @@
 create or replace function ducto.value_errors(p_path text, p_kind text, p_value jsonb)
 returns table (path text, message text, name text, known text[])
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

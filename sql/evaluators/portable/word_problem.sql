@@ -2,7 +2,7 @@
 create or replace function ducto.word_problem(p_word text, p_rest text)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

@@ -2,7 +2,7 @@
 create or replace function ducto.schedule_problem(p_schedule text)
 returns text
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

@@ -3,7 +3,7 @@
 create or replace function ducto.config_plans(p_config jsonb)
 returns table (path text, plan_key text, plan jsonb, place integer)
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

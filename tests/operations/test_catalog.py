@@ -101,6 +101,11 @@ def test_the_search_path_is_pinned(both: Connection) -> None:
     )
 
 
+def test_no_routine_takes_an_advisory_lock(both: Connection) -> None:
+    # Any login role can take the same one, and keep it.
+    expect_none(both, f"select r.signature from ({ROUTINES}) r where r.prosrc ~ 'advisory'")
+
+
 def test_every_api_routine_is_commented(both: Connection) -> None:
     expect_none(
         both,

@@ -97,11 +97,11 @@ def matrix(connection: Connection) -> str:
 
 
 def _routines(connection: Connection) -> Iterator[str]:
-    yield "| function | PUBLIC | " + " | ".join(ROLES[1:]) + " |"
-    yield "|---" * (len(ROLES) + 1) + "|"
+    yield "| function | runs as | PUBLIC | " + " | ".join(ROLES[1:]) + " |"
+    yield "|---" * (len(ROLES) + 2) + "|"
     for name, is_definer, callers in connection.execute(ROUTINES, [list(ROLES)]).fetchall():
-        assert is_definer, f"{name} does not run as its owner"
-        cells = ["yes" if role in callers else "" for role in ROLES]
+        cells = ["owner" if is_definer else "caller"]
+        cells += ["yes" if role in callers else "" for role in ROLES]
         yield f"| `{name}` | " + " | ".join(cells) + " |"
 
 

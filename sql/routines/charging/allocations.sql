@@ -6,7 +6,7 @@ create or replace function ducto.allocations(
 )
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

@@ -2,7 +2,7 @@
 create or replace function ducto.entry_breakdown(p_entry ducto.entry)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

@@ -3,7 +3,7 @@
 create or replace function ducto.plain_breakdown(p_metrics jsonb, p_cost numeric)
 returns jsonb
 language plpgsql
-immutable
+stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

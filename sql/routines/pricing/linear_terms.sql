@@ -8,7 +8,7 @@ create or replace function ducto.linear_terms(
 )
 returns numeric[]
 language plpgsql
-immutable
+stable
 parallel safe
 security invoker
 set search_path = pg_catalog, pg_temp

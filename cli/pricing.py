@@ -68,14 +68,14 @@ def checked(file: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     config = read(file)
     outcome = compile_config(config)
     if outcome["errors"]:
-        raise _refusal(file, outcome["errors"])
+        raise _refusal(file, outcome["errors"], outcome["count"])
     return config, outcome["warnings"]
 
 
-def _refusal(file: str, errors: Sequence[Mapping[str, Any]]) -> CliError:
+def _refusal(file: str, errors: Sequence[Mapping[str, Any]], count: int) -> CliError:
     where = "the config on stdin" if file == "-" else file
     return CliError(
-        f"{where} is not valid: {counted(len(errors), 'error')}",
+        f"{where} is not valid: {counted(count, 'error')}",
         name="invalid_pricing_config",
         detail={"errors": list(errors)},
         lines=error_lines(errors),
@@ -205,7 +205,7 @@ def validate(file: str, strict: bool, as_json: bool) -> None:
         click.get_current_context().exit(0 if valid else 1)
     print_warnings(warnings)
     if errors:
-        raise _refusal(file, errors)
+        raise _refusal(file, errors, outcome["count"])
     if not valid:
         where = "the config on stdin" if file == "-" else file
         raise CliError(f"{where} has {counted(len(warnings), 'warning')}", name="warnings")

@@ -79,16 +79,18 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def compile_config(config: Any) -> dict[str, Any]:
-    """Validate a config and compile its expressions: `errors`, `warnings`, `code`, `programs`.
+    """Validate a config and compile its expressions.
 
-    Each error has `path`, `message` and `code`; one in an expression also has `expression` and,
-    where known, `position` and `length`. `code` is the error to raise: DU005 when only
-    expressions are wrong, otherwise DU006, None without errors. `programs` maps the text of each
-    expression to its program.
+    The result has `errors`, their `count` (more than are listed, perhaps), `warnings`, `code` and
+    `programs`. Each error has `path`, `message` and `code`; one in an expression also has
+    `expression` and, where known, `position` and `length`. `code` is the error to raise: DU005 when
+    only expressions are wrong, otherwise DU006, None without errors. `programs` maps the text of
+    each expression to its program.
     """
     checked = CheckedConfig(config)
     return {
         "errors": checked.errors,
+        "count": checked.errors_found,
         "warnings": checked.warnings,
         "code": checked.code,
         "programs": {} if checked.code else checked.programs,
@@ -125,18 +127,18 @@ class CheckedConfig:
         self._default_plan: str | None = None
         # DU005 while only expressions are wrong, DU006 once anything else is.
         self.code: str | None = None
-        self._errors_found = self._warnings_found = self._names_seen = 0
+        self.errors_found = self._warnings_found = self._names_seen = 0
         # What became of each expression text: its price for typical usage, or what is wrong.
         self._outcomes: dict[str, Decimal | dict[str, Any] | ExpressionError] = {}
         if isinstance(config, dict):
             self._check(config)
         else:
             self.error("", "a pricing config must be an object with the key 'models'")
-        if self._errors_found > LISTED_LIMIT:
+        if self.errors_found > LISTED_LIMIT:
             self.errors.append(
                 {
                     "path": "",
-                    "message": f"{self._errors_found - LISTED_LIMIT} further errors are not listed",
+                    "message": f"{self.errors_found - LISTED_LIMIT} further errors are not listed",
                     "code": self.code,
                 }
             )
@@ -159,10 +161,10 @@ class CheckedConfig:
             self.errors.append({"path": path, "message": f"{message}{hint}", "code": "DU006"})
 
     def _list_error(self) -> bool:
-        self._errors_found += 1
-        if self._errors_found % 1000 == 0:
+        self.errors_found += 1
+        if self.errors_found % 1000 == 0:
             self.pause()
-        return self._errors_found <= LISTED_LIMIT
+        return self.errors_found <= LISTED_LIMIT
 
     def _check(self, config: dict[str, Any]) -> None:
         self._check_keys("", config, _TOP_KEYS)

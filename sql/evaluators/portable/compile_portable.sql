@@ -1,5 +1,5 @@
--- Validates a config and compiles its expressions without PL/Python: {errors, warnings, code,
--- programs}, as ducto.compile_plpython returns it. It is plpython/config.py again, refusal for
+-- Validates a config and compiles its expressions without PL/Python: {errors, count, warnings,
+-- code, programs}, as ducto.compile_plpython returns it. It is plpython/config.py again, refusal for
 -- refusal: the same paths, messages, order and nearest names.
 --
 --   ducto.compile_rates     compiles and proves each expression's text once
@@ -58,6 +58,7 @@ begin
     end if;
     return jsonb_build_object(
         'errors', v_errors,
+        'count', v_found,
         'code', v_code,
         'warnings', (
             select coalesce(jsonb_agg(w.warning order by w.ordinality)

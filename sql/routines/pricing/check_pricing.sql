@@ -1,7 +1,7 @@
 -- Validates a config and compiles its expressions: with PL/Python where it is, otherwise in
--- PL/pgSQL, with the same outcome: {errors, warnings, code, programs}; code is null for a valid
--- config. Size and depth are bounded first, because PL/Python cannot be interrupted. What is left
--- to do is many small calls, which compiling the queries to machine code would only delay.
+-- PL/pgSQL, with the same outcome: {errors, count, warnings, code, programs}; code is null for a
+-- valid config. Size and depth are bounded first, because PL/Python cannot be interrupted. What is
+-- left to do is many small calls, which compiling the queries to machine code would only delay.
 create or replace function ducto.check_pricing(p_config jsonb)
 returns jsonb
 language plpgsql

@@ -10,6 +10,7 @@ return jsonb_build_object(
     'errors', jsonb_build_array(
         jsonb_build_object('path', p_path, 'message', p_message, 'code', 'DU006')
     ),
+    'count', 1,
     'warnings', '[]'::jsonb,
     'programs', '{}'::jsonb,
     'code', 'DU006'

@@ -17,8 +17,10 @@ begin
         perform ducto.raise_error('DU020', jsonb_build_object('version', p_version));
     end if;
     perform ducto.raise_error('DU014', jsonb_build_object(
-        'plan_key', p_plan_key,
-        'message', format('There is no plan %s in this pricing.', p_plan_key),
+        'plan_key', ducto.shorten(p_plan_key, 200),
+        'message', format(
+            'There is no plan %s in this pricing.', ducto.shorten(p_plan_key, 200)
+        ),
         'nearest', ducto.nearest(p_plan_key, array(
             select p.plan_key::text from ducto.credit_plans p
             where p.version = p_version order by p.position

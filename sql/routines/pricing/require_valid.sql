@@ -8,7 +8,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_first jsonb := p_checked -> 'errors' -> 0;
-    v_further integer := jsonb_array_length(p_checked -> 'errors') - 1;
+    v_further integer := (p_checked -> 'count')::integer - 1;
 begin
     if v_first is null then
         return;

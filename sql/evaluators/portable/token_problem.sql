@@ -39,7 +39,9 @@ begin
             end if;
         when 'name' then
             v_message := ducto.word_problem(p_token, substr(p_text, p_position + v_length));
-            v_name := case when p_token <> 'if' then ducto.shorten(p_token, 40) end;
+            if v_message is not null and p_token <> 'if' then
+                v_name := ducto.shorten(p_token, 40);
+            end if;
         when 'prefix', 'infix' then
             v_message := ducto.operator_problem(
                 p_token, p_kind, p_wanted, p_previous, p_waiting, p_prefixes
@@ -57,7 +59,6 @@ begin
             v_name := p_token;
     end case;
     if v_message is null and p_kind in ('number', 'name') then
-        v_name := null;
         if not p_wanted then
             v_message := format(
                 'an operator is expected before ''%s''', ducto.shorten(p_token, 40)

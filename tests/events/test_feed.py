@@ -319,7 +319,7 @@ def test_a_consumer_restored_on_another_server_misses_nothing(
         admin.execute("create database restored")
     target = elsewhere.dsn("restored")
     run(
-        [str(elsewhere.bin_dir / "psql"), "-q", "-v", "ON_ERROR_STOP=1", target],
+        [str(elsewhere.bin_dir / "psql"), "-1", "-q", "-v", "ON_ERROR_STOP=1", target],
         input=dump.stdout, stdout=PIPE, check=True,
     )  # fmt: skip
     with open_connection(target) as restored:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,7 @@ from ducto_pg import (
 )
 from ducto_pg.client import supabase
 from tests.support.postgrest import Project
+from tests.support.supabase import LOGIN
 
 PRICING: dict[str, Any] = {
     "models": {"gpt-4": "input_tokens * 0.03 + output_tokens * 0.06"},
@@ -226,6 +228,31 @@ def test_a_lost_answer_is_asked_for_again_only_where_that_is_safe(
     else:
         store.call(function, **params)
     assert len(scripted.requests) == requests
+
+
+def test_a_project_with_a_row_limit_gives_all_rows(
+    store: SupabaseStore, project: Project, manager: CreditManager, user: str
+) -> None:
+    for number in range(7):
+        manager.add_credits(user, number + 1)
+    name = psycopg.conninfo.conninfo_to_dict(project.dsn)["dbname"]
+    setting = f"alter role {LOGIN} in database \"{name}\" %s; notify pgrst, 'reload config'"
+
+    def configure(change: str, seen: int) -> None:
+        with psycopg.connect(project.dsn, autocommit=True) as connection:
+            connection.execute((setting % change).encode())
+        deadline = time.monotonic() + 20
+        arguments = {"user_id": user, "limit": 10}
+        while len(project.serve("list_transactions", **arguments)) != seen:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    configure("set pgrst.db_max_rows = '3'", 3)
+    try:
+        amounts = [entry.amount for entry in manager.list_transactions(user, limit=10)]
+    finally:
+        configure("reset pgrst.db_max_rows", 7)
+    assert amounts == [7, 6, 5, 4, 3, 2, 1]
 
 
 def test_rows_beyond_the_projects_limit_are_fetched_too(script: Script) -> None:

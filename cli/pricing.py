@@ -391,9 +391,9 @@ def import_litellm(
         )
     except ValueError as error:
         raise CliError(f"{file}: {error}") from error
-    problems = compile_config(conversion.config)["errors"]
-    if problems:
-        raise _refusal(file, problems)
+    outcome = compile_config(conversion.config)
+    if outcome["errors"]:
+        raise _refusal(file, outcome["errors"], outcome["count"])
     if as_json:
         print_json({"config": conversion.config, "unexpressed": conversion.unexpressed})
     else:

@@ -143,22 +143,17 @@ def long_ledger(opened: Lab, rows: int) -> None:
         psycopg.connect(dsn) as open_all_the_time,
     ):
         connection.execute("select ducto_create_consumer('now', 'now')")
-        connection.execute("select ducto_create_consumer('start', 'start')")
-        connection.execute("select ducto_create_consumer('rare', 'start')")
+        for consumer in ("start", "refunds", "mail"):
+            connection.execute("select ducto_create_consumer(%s, 'start')", [consumer])
         poll(connection, "now")
         open_all_the_time.execute("select ducto_add_credits('slow', 1)")
         fill(connection, rows)
         settle(connection)
         print(f"{rows:,} rows; milliseconds of a poll with its acknowledgement")
         show("from the start, 100 events each", [poll(connection, "start") for _ in range(100)])
-        rare = [poll(connection, "rare", "credits.low_balance")]
-        while rare[-1][0] > 5 or len(rare) < 10:
-            rare.append(poll(connection, "rare", "credits.low_balance"))
-        show("looking for what there is none of, to the end", rare)
-        connection.execute("update ducto.event_cursors set low = top_id where consumer = 'now'")
-        current = [poll(connection, "now", "credits.low_balance")]
-        while current[-1][0] > 5 or len(current) < 10:
-            current.append(poll(connection, "now", "credits.low_balance"))
+        show("looking for a refund, of which there are none", to_the_end(connection, "refunds"))
+        show("looking for low balances", to_the_end(connection, "mail", "credits.low_balance"))
+        to_the_end(connection, "now")
         found = []
         for _ in range(100):
             connection.execute("select ducto_add_credits('ann', 1)")
@@ -166,10 +161,24 @@ def long_ledger(opened: Lab, rows: int) -> None:
         show("at the end, one new event each", found)
         show("at the end, nothing new", [poll(connection, "now") for _ in range(100)])
         open_all_the_time.commit()
-        late = [poll(connection, "now")]
-        while not late[-1][1]:
-            late.append(poll(connection, "now"))
-        show("until a charge from before all rows, committed now, is found", late)
+        late = to_the_end(connection, "now", "credits.added")
+        show("after a transaction from before all rows is committed", late)
+
+
+def to_the_end(
+    connection: psycopg.Connection, consumer: str, event_type: str = "credits.refunded"
+) -> list[tuple[float, int]]:
+    """Poll until there is nothing left to look through."""
+    polls = []
+    query = (
+        "select bool_or(c.reading is not null or c.top_id < ducto.last_event_id())"
+        " from ducto.event_cursors c where c.consumer = %s"
+    )
+    while connection.execute(query, [consumer]).fetchone() != (False,):
+        polls.append(poll(connection, consumer, event_type))
+    # What ended in between, at most once more from where it began.
+    polls.append(poll(connection, consumer, event_type))
+    return polls
 
 
 def show(what: str, polls: Sequence[tuple[float, int]]) -> None:

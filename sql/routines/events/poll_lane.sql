@@ -16,9 +16,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     -- How many ids are looked at in one step, and how many steps a poll takes: its work is bounded,
-    -- however long the feed and however rare what it looks for.
+    -- however long the ledger and however rare what it looks for.
     c_ids constant bigint := 50000::bigint;
-    c_steps constant integer := 10;
+    c_steps constant integer := 5;
+    v_bounded constant boolean := ducto.tells_entries(p_types);
     v ducto.event_cursors := p_cursor;
     v_found ducto.event[] := array[]::ducto.event[];
     v_to_id bigint;
@@ -31,7 +32,7 @@ begin
             v_opened := true;
             v_is_idle := v.acked_id >= v.top_id and p_cursor.reading is null;
         end if;
-        v_to_id := least(v.top_id, v.acked_id + c_ids);
+        v_to_id := case when v_bounded then least(v.top_id, v.acked_id + c_ids) else v.top_id end;
         v_found := array(
             select e from ducto.read_events(v, v.acked_id, v_to_id, p_types, p_limit) e
         );

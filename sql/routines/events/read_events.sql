@@ -50,7 +50,7 @@ begin
                 end as event_type
                 from ducto.credit_transactions e
             ) t
-            where t.id > p_from_id and t.id <= p_to_id
+            where ducto.tells_entries(p_types) and t.id > p_from_id and t.id <= p_to_id
                 and not pg_visible_in_snapshot(t.xid, v_seen)
                 -- A younger transaction's older id: written on the server this was restored from.
                 and (pg_visible_in_snapshot(t.xid, v_reading)

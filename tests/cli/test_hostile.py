@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
@@ -596,3 +597,50 @@ def test_a_second_full_refund_does_not_advise_what_was_done(shop: dict[str, str]
     assert "[DU009]" in said(second, status=1)
     assert "Leave the amount out" not in second.stderr
     assert "given back already" in second.stderr
+
+
+VALUES = ("", " ", "\x1b[31m", "٣", "-1", "9" * 30, "NaN", "\u202e", "x" * 5000, "@/nowhere", "1,5")
+
+
+def every_command() -> Iterator[tuple[list[str], click.Command]]:
+    """All commands that there are, whoever adds one; those that start a server are left out."""
+    todo: list[tuple[list[str], click.Command]] = [([], cli)]
+    while todo:
+        path, command = todo.pop()
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
+                todo.append(([*path, name], inner))
+        elif path != ["demo"]:
+            yield path, command
+
+
+@pytest.mark.parametrize(("path", "command"), list(every_command()), ids=name_of)
+def test_every_option_and_argument_of_every_command_refuses_nonsense(
+    path: list[str], command: click.Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said(invoke([*path, "--nonsense"]), status=2)
+    required = [p for p in command.params if isinstance(p, click.Argument) and p.required]
+    given = {p.name: "daily" if isinstance(p.type, click.Choice) else "7" for p in required}
+    for parameter in command.params:
+        for value in VALUES:
+            words = {**given}
+            options: list[str] = []
+            if isinstance(parameter, click.Option):
+                if parameter.is_flag:
+                    continue
+                options = [parameter.opts[0], value]
+            else:
+                words[parameter.name] = value
+            result = invoke([*path, *options, "--", *(str(w) for w in words.values() if w)])
+            assert isinstance(result.exception, SystemExit | None), (options, words)
+            assert result.exit_code in (0, 1, 2), (options, words)
+            assert "Traceback" not in result.output
+            assert "unexpected" not in result.stderr.replace("unexpected extra", ""), result.stderr
+            if result.exit_code:
+                assert result.stderr.startswith("Error: "), (options, words, result.stderr)
+                assert len(result.stderr) < 3000
+                assert result.stderr.replace("\n", "").isprintable()

@@ -1,6 +1,6 @@
 -- Validates a config and compiles its expressions without PL/Python: {errors, count, warnings,
--- code, programs}, as ducto.compile_plpython returns it. It is plpython/config.py again, refusal for
--- refusal: the same paths, messages, order and nearest names.
+-- code, programs}, as ducto.compile_plpython returns it. It is plpython/config.py again, refusal
+-- for refusal: the same paths, messages, order and nearest names.
 --
 --   ducto.compile_rates     compiles and proves each expression's text once
 --   ducto.config_errors     finds every error, in order: ducto.key_errors, .metric_errors,

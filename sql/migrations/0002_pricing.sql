@@ -74,7 +74,7 @@ comment on column ducto.credit_rates.code is
     'The program: pairs of an opcode and its argument.';
 comment on column ducto.credit_rates.factors is
     'Where the expression is a sum of products of metrics and constants: the constant it adds, '
-    'then the factor of each of names, at most four. A charge then computes it in its own statement.';
+    'then the factor of each of names, at most four. A charge computes it in its own statement.';
 comment on column ducto.credit_rates.plain_scale is
     'The scale of the price, where nothing but this rate prices a usage of standard metrics, '
     'rounded half up; null: see the version. A charge then needs to read nothing else.';

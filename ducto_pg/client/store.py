@@ -209,9 +209,9 @@ def _check_source(source: object, *, asynchronous: bool) -> None:
     prefix = "Async" if asynchronous else ""
     kind = psycopg.AsyncConnection if asynchronous else psycopg.Connection
     # A pool is known by what it has, so that psycopg_pool need not be loaded.
-    is_pool = hasattr(source, "conninfo") and hasattr(source, "getconn")
-    same_world = type(source).__name__.startswith("Async") == asynchronous
-    if not (isinstance(source, str | kind) or (is_pool and same_world)):
+    getconn = getattr(source, "getconn", None) if hasattr(source, "conninfo") else None
+    is_pool = callable(getconn) and inspect.iscoroutinefunction(getconn) == asynchronous
+    if not (isinstance(source, str | kind) or is_pool):
         raise InvalidArgumentError(
             f"source must be a DSN, a psycopg {prefix}Connection or a {prefix}ConnectionPool,"
             f" not {type(source).__name__}.",

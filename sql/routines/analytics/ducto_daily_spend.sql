@@ -34,10 +34,10 @@ begin
         coalesce(trim_scale(u.spent), 0), coalesce(trim_scale(u.allowance_consumed), 0),
         coalesce(trim_scale(u.refunded), 0),
         coalesce(trim_scale(u.spent + u.allowance_consumed), 0),
-        coalesce(u.charges, 0), coalesce(trim_scale(u.input_tokens), 0),
-        coalesce(trim_scale(u.output_tokens), 0),
-        coalesce(trim_scale(u.cache_read_tokens), 0),
-        coalesce(trim_scale(u.cache_write_tokens), 0)
+        coalesce(u.charges, 0), coalesce(u.input_tokens, 0),
+        coalesce(u.output_tokens, 0),
+        coalesce(u.cache_read_tokens, 0),
+        coalesce(u.cache_write_tokens, 0)
     from generate_series(0, v_last - v_first) d (number)
     left join ducto.usage_totals(p_start, p_end, '{}', 'day') u
         on u.bucket_at = ((v_first + d.number)::timestamp at time zone 'UTC')

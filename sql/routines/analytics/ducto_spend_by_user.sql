@@ -30,8 +30,8 @@ begin
         u.actor_id,
         trim_scale(u.spent), trim_scale(u.allowance_consumed),
         trim_scale(u.refunded), trim_scale(u.spent + u.allowance_consumed),
-        u.charges, trim_scale(u.input_tokens), trim_scale(u.output_tokens),
-        trim_scale(u.cache_read_tokens), trim_scale(u.cache_write_tokens)
+        u.charges, u.input_tokens, u.output_tokens,
+        u.cache_read_tokens, u.cache_write_tokens
     from ducto.usage_totals(p_start, p_end, '{user}') u
     order by u.spent desc, u.spent + u.allowance_consumed desc, u.actor_id;
 end

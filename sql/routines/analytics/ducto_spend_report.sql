@@ -38,9 +38,9 @@ begin
         (u.bucket_at at time zone 'UTC')::date, u.actor_id, a.account_id, u.model, u.operation,
         trim_scale(sum(u.spent)), trim_scale(sum(u.allowance_consumed)),
         trim_scale(sum(u.refunded)), trim_scale(sum(u.spent + u.allowance_consumed)),
-        sum(u.charges)::bigint, trim_scale(sum(u.input_tokens)),
-        trim_scale(sum(u.output_tokens)), trim_scale(sum(u.cache_read_tokens)),
-        trim_scale(sum(u.cache_write_tokens))
+        sum(u.charges)::bigint, sum(u.input_tokens),
+        sum(u.output_tokens), sum(u.cache_read_tokens),
+        sum(u.cache_write_tokens)
     from ducto.usage_totals(
         p_start, p_end, array_replace(p_group_by, 'team', 'account'), p_bucket
     ) u

@@ -49,7 +49,7 @@ CHECK = """
 def reports(lab: Lab) -> Iterator[Figure]:
     """Build the ledger, roll it up, and time every report."""
     dsn = lab.create("analytics")
-    migrate(dsn)
+    migrate(dsn, evaluator="portable")
     with psycopg.connect(dsn, autocommit=True) as link:
         end = build(link)
         window = {"start": end - timedelta(days=30, hours=4, minutes=20), "end": end}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from bench import pricing
+from bench import analytics, pricing
 from bench.figures import Budget, Figure, figure
 from bench.lab import EVALUATORS, HISTORY_ACCOUNTS, METRICS, Lab, bulk, settle
 from bench.pgbench import BenchError, Comparison
@@ -250,4 +250,7 @@ PARTS = {
     ),
     "migrate": Part("ducto migrate on an empty database", "seconds", MIGRATE, migration),
     "pricing": Part("Pricing alone", "microseconds, under 10", None, prices),
+    "analytics": Part(
+        "Reports over 30 days on 10 million charges", "ms, under 100", None, analytics.reports
+    ),
 }  # fmt: skip

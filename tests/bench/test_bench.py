@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench import analytics
 from bench import lab as laboratory
 from bench import parts
 from bench.__main__ import arguments, main
@@ -167,3 +168,25 @@ def test_the_command_line_chooses() -> None:
     assert (both.part, both.clients) == (["hot", "first"], (2, 8))
     with pytest.raises(SystemExit):
         arguments(["--clients", "0"])
+
+
+@needs_programs
+def test_reports_are_timed_on_a_ledger_that_they_sum_rightly(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analytics, "ROWS", 20_000)
+    monkeypatch.setattr(analytics, "USERS", 800)
+    # It raises where the reports do not say what the ledger does.
+    figures = {each.name: each for each in parts.PARTS["analytics"].measure(opened)}
+    assert {*analytics.REPORTS} < {*figures}
+    assert all(figures[name].budget == analytics.REPORT for name in analytics.REPORTS)
+    with psycopg.connect(opened.dsn("analytics")) as connection:
+        found = connection.execute(
+            "select count(*), count(distinct account_id), count(distinct model),"
+            " count(*) filter (where type = 'refund'), count(occurred_at)"
+            " from ducto.credit_transactions"
+        ).fetchone()
+    assert found is not None
+    entries, payers, models, refunds, late = found
+    assert (entries, models, refunds, late) == (20_100, 8, 100, 400)
+    assert payers > 400

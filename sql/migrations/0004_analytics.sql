@@ -62,7 +62,7 @@ create table ducto.credit_usage_state (
     rolled_up_at timestamptz
 );
 comment on table ducto.credit_usage_state is
-    'How far the rollup is. Its one row is what rolling up locks.';
+    'How far the rollup is. Its one row, there from the first time on, is what rolling up locks.';
 comment on column ducto.credit_usage_state.settled_id is
     'Every entry up to this id, that is there or can still commit, is in the rollup.';
 comment on column ducto.credit_usage_state.scanned_id is
@@ -71,7 +71,6 @@ comment on column ducto.credit_usage_state.mark_id is
     'What settled_id becomes once none of mark_writers, which may still commit ids below it, runs.';
 comment on column ducto.credit_usage_state.first_at is
     'The earliest usage in the rollup; last_at: the latest.';
-insert into ducto.credit_usage_state default values;
 
 create type ducto.usage_entry as (
     id bigint,

@@ -21,6 +21,7 @@ begin
             'transaction_isolation', 'Rolling up needs to see what others commit: READ COMMITTED.'
         ));
     end if;
+    insert into ducto.credit_usage_state default values on conflict do nothing;
     select s.* into v_state from ducto.credit_usage_state s for update;
     -- The order is what makes it safe. An id up to v_last was drawn by a transaction that has
     -- ended, and its entry is seen below, or that is among the writers; ids drawn later are higher.

@@ -7,10 +7,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
-        'rolled_up_at', s.rolled_up_at,
-        'entries_behind', (
-            select count(*) from ducto.usage_tail(s.settled_id)
-        )
+        'rolled_up_at', max(s.rolled_up_at),
+        'entries_behind', (select count(*) from ducto.usage_tail(max(s.settled_id)))
     )
     from ducto.credit_usage_state s;
 $$;

@@ -10,7 +10,7 @@ set enable_indexscan = on
 as $$
     select e.*
     from ducto.credit_usage_entries e
-    where e.id > p_settled_id
+    where e.id > coalesce(p_settled_id, 0)
         and e.id > coalesce((
             select w.rolled_id from ducto.credit_usage_watermarks w
             where w.account_id = e.account_id

@@ -19,7 +19,7 @@ as $$
         where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 384
         union
         select e.account_id
-        from ducto.credit_usage_state s cross join ducto.usage_tail(s.settled_id) e
+        from ducto.usage_tail((select s.settled_id from ducto.credit_usage_state s)) e
         where e.actor_id = p_user_id
     )
     select e.id

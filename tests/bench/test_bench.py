@@ -9,9 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench import analytics
+from bench import analytics, parts
 from bench import lab as laboratory
-from bench import parts
 from bench.__main__ import arguments, main
 from bench.figures import Budget, figure
 from bench.lab import Lab

@@ -68,6 +68,12 @@ COMMANDS_OF = {
     "ducto_daily_spend": "ducto report",
     "ducto_spend_report": "ducto report --by",
     "ducto_aggregate_stats": "ducto report",
+    "ducto_poll_events": "ducto events listen",
+    "ducto_list_consumers": "ducto events consumers",
+    "ducto_list_dead_events": "ducto events dead",
+    "ducto_list_jobs": "ducto jobs list",
+    "ducto_schedule_jobs": "ducto jobs schedule",
+    "ducto_unschedule_jobs": "ducto jobs unschedule",
     "ducto_check": "ducto check",
     "ducto_version": "ducto status",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from subprocess import PIPE, run
+from threading import Thread
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from tests.conftest import Connect
 from tests.events.feed import Consumer, expire_leases
 from tests.support.databases import Connection, open_connection
 from tests.support.server import server_programs
+from tests.support.waiting import until_blocked
 
 
 def grant(connection: Connection, user: str, amount: int = 1) -> int:
@@ -57,6 +59,20 @@ def test_creating_a_consumer_again_changes_nothing(db: Connection) -> None:
     assert create("billing", "now", 8) == {"consumer": "billing", "lanes": 2, "created": False}
     written = grant(db, "ann")
     assert Consumer(db).ids() == [written]
+
+
+def test_of_two_that_create_a_consumer_at_once_one_decides(
+    db: Connection, connect: Connect
+) -> None:
+    first = connect()
+    first.execute("begin")
+    first.execute("select ducto_create_consumer('billing', 'start', 2)")
+    second = Thread(target=connect().execute, args=["select ducto_create_consumer('billing')"])
+    second.start()
+    until_blocked(db)
+    first.execute("commit")
+    second.join(10)
+    assert cursors(db, "lane, lanes") == [(0, 2), (1, 2)]
 
 
 def test_consumers_do_not_disturb_each_other(db: Connection) -> None:

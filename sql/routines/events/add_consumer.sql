@@ -19,17 +19,31 @@ declare
         else '1:1:'::pg_snapshot end;
     v_low bigint := case when p_from_now then v_last_id else 0 end;
 begin
+    -- The first lane decides who creates it, where two do so at once with other numbers of lanes.
+    insert into ducto.event_cursors (
+        consumer, lane, lanes, cluster, seen, acked_id, top_id, mark_xid, mark_id, low, running,
+        created_at
+    )
+    values (
+        p_consumer, 0, p_lanes, ducto.cluster_id(), v_seen, v_low, v_low, v_own,
+        case when v_is_fresh then v_last_id else v_low end, v_low,
+        array(select (x, v_low)::ducto.running_writer from pg_snapshot_xip(v_seen) x), ducto.now()
+    )
+    on conflict (consumer, lane) do nothing;
+    if not found then
+        return false;
+    end if;
     insert into ducto.event_cursors (
         consumer, lane, lanes, cluster, seen, acked_id, top_id, mark_xid, mark_id, low, running,
         created_at
     )
     select
-        p_consumer, l.lane, p_lanes, ducto.cluster_id(), v_seen, v_low, v_low, v_own,
-        case when v_is_fresh then v_last_id else v_low end, v_low,
-        array(select (x, v_low)::ducto.running_writer from pg_snapshot_xip(v_seen) x), ducto.now()
-    from generate_series(0, p_lanes - 1) as l (lane)
-    on conflict (consumer, lane) do nothing;
-    return found;
+        c.consumer, l.lane, c.lanes, c.cluster, c.seen, c.acked_id, c.top_id, c.mark_xid,
+        c.mark_id, c.low, c.running, c.created_at
+    from ducto.event_cursors c
+    cross join generate_series(1, p_lanes - 1) as l (lane)
+    where c.consumer = p_consumer and c.lane = 0;
+    return true;
 end
 $$;
 comment on function ducto.add_consumer(text, boolean, integer) is

@@ -30,7 +30,7 @@ begin
                 -- Most are charges: a call for each would cost as much as the rest.
                 case when t.type = 'usage' then jsonb_build_object(
                     'transaction_id', t.id, 'amount', trim_scale(-t.amount),
-                    'balance_after', trim_scale(t.balance_after),
+                    'balance_after', trim_scale(t.balance_after), 'occurred_at', t.occurred_at,
                     'cost', trim_scale(t.allowance_consumed - t.amount),
                     'allowance_consumed', trim_scale(t.allowance_consumed),
                     'model', t.model, 'operation', t.operation, 'metrics', t.metrics,

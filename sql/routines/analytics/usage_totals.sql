@@ -7,7 +7,6 @@ create or replace function ducto.usage_totals(
     p_end timestamptz,
     p_by text[],
     p_bucket text default null,
-    p_account_id text default null,
     p_sums boolean default true
 )
 returns table (
@@ -26,7 +25,12 @@ set enable_indexscan = off
 set work_mem = '64MB'
 as $$
 declare
-    v_scope constant text := ducto.usage_scope(p_by, p_account_id);
+    -- The part of the rollup with the fewest rows that keeps apart what is asked for.
+    v_scope constant text := case
+        when p_by && '{account,user}' and p_by && '{model,operation}' then 'detail'
+        when p_by && '{account,user}' then 'user'
+        else 'model'
+    end;
     v_state ducto.credit_usage_state;
 begin
     select s.* into v_state from ducto.credit_usage_state s;
@@ -67,10 +71,9 @@ begin
         sum(case when p_sums then p.cache_read_tokens end),
         sum(case when p_sums then p.cache_write_tokens end)
     from parts p
-    where p_account_id is null or p.account_id = p_account_id
     group by 1, 2, 3, 4, 5;
 end
 $$;
-comment on function ducto.usage_totals(timestamptz, timestamptz, text[], text, text, boolean) is
+comment on function ducto.usage_totals(timestamptz, timestamptz, text[], text, boolean) is
     'p_by: any of account, user, model, operation; p_bucket: day, week or month, null: none; '
-    'p_account_id: of this payer only; p_sums false: only who, and how many charges.';
+    'p_sums false: only who, and how many charges.';

@@ -396,6 +396,8 @@ def test_calculate_works_in_a_read_only_transaction(both: Connection) -> None:
     publish(both, CONFIG)
     both.execute("set default_transaction_read_only = on")
     assert one(both, "select ducto_calculate(%s) -> 'total'", USAGE) == Decimal("0.027")
+    error, _ = error_of(both, "select ducto_calculate(%s, %s)", USAGE, CONFIG)
+    assert error.sqlstate == "DU017"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_checked jsonb := ducto.check_pricing(p_config);
-    v_version integer := nextval('ducto.scratch_versions')::integer;
+    v_version integer;
 begin
     perform ducto.require_valid(v_checked);
+    if current_setting('transaction_read_only') = 'on' then
+        perform ducto.raise_error('DU017', jsonb_build_object(
+            'argument', 'p_config',
+            'message', 'A config that is not published is staged while it is tried: '
+            'use a transaction that may write, or publish it and name its version.'
+        ));
+    end if;
+    v_version := nextval('ducto.scratch_versions')::integer;
     perform ducto.stage_pricing(v_version, p_config, v_checked -> 'programs', null, false);
     return v_version;
 end

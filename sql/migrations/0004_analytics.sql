@@ -23,7 +23,7 @@ create table ducto.credit_usage_rollup (
 create index credit_usage_rollup_account
     on ducto.credit_usage_rollup (account_id, scope, hours, start_at);
 create index credit_usage_rollup_actor
-    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 384;
+    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 768;
 comment on table ducto.credit_usage_rollup is
     'Sums of usage, less refunds: one row per span of time and payer, actor, model, operation, or '
     'those of them that the scope keeps apart. Empty text: none, or not kept apart.';

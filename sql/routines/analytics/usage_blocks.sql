@@ -20,10 +20,10 @@ declare
 begin
     -- Where nothing lies outside of the window, it may as well be made of the longest spans.
     if p_start <= p_state.first_at then
-        p_start := ducto.usage_span(384, p_state.first_at);
+        p_start := ducto.usage_span(768, p_state.first_at);
     end if;
     if p_end > p_state.last_at then
-        p_end := ducto.usage_span(384, p_state.last_at) + interval '384 hours';
+        p_end := ducto.usage_span(768, p_state.last_at) + interval '768 hours';
     end if;
     if p_state.first_at is null or p_start >= p_end then
         return;

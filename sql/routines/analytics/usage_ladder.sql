@@ -6,7 +6,7 @@ returns table (scope text, hours integer, span interval, origin timestamptz)
 language sql
 immutable
 parallel safe
-rows 6
+rows 10
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
@@ -14,6 +14,7 @@ as $$
         timestamptz '1900-01-01 00:00:00+00'
     from (
         values ('detail', 24), ('model', 24), ('model', 1),
-            ('user', 384), ('user', 96), ('user', 24), ('user', 1)
+            ('user', 768), ('user', 384), ('user', 192), ('user', 96), ('user', 48), ('user', 24),
+            ('user', 1)
     ) l (scope, hours);
 $$;

@@ -16,7 +16,7 @@ set jit = off
 as $$
     with payers as (
         select r.account_id from ducto.credit_usage_rollup r
-        where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 384
+        where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 768
         union
         select e.account_id
         from ducto.usage_tail((select s.settled_id from ducto.credit_usage_state s)) e

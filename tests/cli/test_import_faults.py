@@ -171,7 +171,7 @@ def correct_rejects(path: Path, lines: list[Line], chosen: set[int]) -> None:
 def test_every_fault_corrected_and_interrupted_sums_to_our_own_count(
     make_db: MakeDb, tmp_path: Path, seed: int, ending: bytes
 ) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     with PostgresStore(dsn) as store:
         manager = CreditManager(store)
         manager.publish_pricing_from_dict(PRICING)

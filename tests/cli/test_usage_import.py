@@ -274,7 +274,7 @@ def _wait_for(condition: Any) -> None:
 def test_an_interrupted_import_reports_what_was_committed_to_the_last_row(
     make_db: MakeDb, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     prepare(dsn)
     file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 20_000)
     command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4", "--json",
@@ -296,7 +296,7 @@ def test_an_interrupted_import_reports_what_was_committed_to_the_last_row(
 
 
 def test_waiting_for_standard_input_can_be_interrupted(make_db: MakeDb, tmp_path: Path) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     prepare(dsn)
     command = ["usage", "import", "-", "--source", "pipe", "--user", "ann", "--set", "model=gpt-4",
                "--batch-size", "1", "--json"]  # fmt: skip
@@ -322,7 +322,7 @@ def test_waiting_for_standard_input_can_be_interrupted(make_db: MakeDb, tmp_path
 def test_progress_shows_rows_rate_time_left_and_credits_on_a_terminal_only(
     make_db: MakeDb, tmp_path: Path
 ) -> None:
-    dsn = make_db("plpython")
+    dsn = make_db()
     prepare(dsn)
     file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 6_000)
     command = [*PROGRAM, "usage", "import", file, "--user", "ann", "--set", "model=gpt-4",

@@ -37,6 +37,7 @@ insert into ducto.api_access (role, routine) values
     ('reader', 'public.ducto_list_jobs'),
     -- Money moves, and what governs it per account.
     ('service', 'public.ducto_add_credits'),
+    ('service', 'public.ducto_add_credits_batch'),
     ('service', 'public.ducto_revoke_grant'),
     ('service', 'public.ducto_freeze_account'),
     ('service', 'public.ducto_unfreeze_account'),

@@ -223,8 +223,8 @@ create table ducto.credit_references (
     primary key (account_id, reference_id, transaction_id)
 );
 comment on table ducto.credit_references is
-    'Which entries answer an entry: the refunds of a charge, the revocation of a grant. Kept apart, '
-    'so that no charge pays for an index that only they need.';
+    'Which entries answer an entry: the refunds of a charge, the revocation of a grant. Kept '
+    'apart, so that no charge pays for an index that only they need.';
 
 create table ducto.credit_reservations (
     account_id text not null,
@@ -495,8 +495,8 @@ create type ducto.drawn as (
     warnings jsonb
 );
 comment on type ducto.drawn is
-    'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the price; '
-    'stored: the same where the ledger row has to store them.';
+    'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the '
+    'price; stored: the same where the ledger row has to store them.';
 
 create type ducto.receipt as (
     status text,
@@ -536,8 +536,8 @@ create type ducto.booking as (
     created_at timestamptz
 );
 comment on type ducto.booking is
-    'A charge of a batch, taken out of its account''s headroom: the entry it will be. place: in the '
-    'batch, from 1.';
+    'A charge of a batch, taken out of its account''s headroom: the entry it will be. place: in '
+    'the batch, from 1.';
 
 create type ducto.granted as (account ducto.account, entry ducto.entry);
 comment on type ducto.granted is 'An entry, and the account after it, not yet saved.';

@@ -23,7 +23,7 @@ begin
         return v;
     end if;
     if p_now >= v.stale_at then
-        v := ducto.lapse_holds(v, p_now);
+        v := ducto.lapse_holds(v, p_now, false);
         v_lapse := ducto.book_expiry(v, p_now);
         v := v_lapse.account;
         v_lapsed := v_lapse.lots > 0;

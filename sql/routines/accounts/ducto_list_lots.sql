@@ -40,5 +40,5 @@ begin
 end
 $$;
 comment on function public.ducto_list_lots(text) is
-    'The grants of an account: the live ones first. '
-    'status: live, used, expired, revoked or scheduled. Errors: DU017. Callers: service, admin, reader.';
+    'The grants of an account: the live ones first. status: live, used, expired, revoked or '
+    'scheduled. Errors: DU017. Callers: service, admin, reader.';

@@ -49,8 +49,8 @@ begin
     select
         t.id, t.actor_id, case when v_account.kind = 'team' then t.account_id end, t.type::text,
         trim_scale(t.amount), trim_scale(t.allowance_consumed), trim_scale(t.balance_after),
-        t.model, t.operation, ducto.entry_breakdown(row(t.*)::ducto.entry), t.pricing_version, t.metrics,
-        ducto.entry_allocations(row(t.*)::ducto.entry),
+        t.model, t.operation, ducto.entry_breakdown(row(t.*)::ducto.entry), t.pricing_version,
+        t.metrics, ducto.entry_allocations(row(t.*)::ducto.entry),
         t.idempotency_key, t.reference_id, t.reservation_id, coalesce(t.metadata, '{}'),
         t.created_at, coalesce(t.occurred_at, t.created_at)
     from ducto.credit_transactions t

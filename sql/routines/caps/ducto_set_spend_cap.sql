@@ -27,9 +27,6 @@ begin
     end if;
     v_account := ducto.lock_account(p_user_id);
     v_now := ducto.now();
-    v_account := ducto.bring_up_to_date(
-        v_account, ducto.read_terms(v_account, null, v_now), v_now
-    );
     v_window := ducto.period(p_cap_type, v_now);
     insert into ducto.credit_spend_caps as c (
         account_id, cap_type, model, amount_limit, action, window_start, window_end, spent, held,
@@ -49,6 +46,7 @@ begin
         spent = excluded.spent,
         held = excluded.held
     returning c.* into v_cap;
+    v_cap.held := v_cap.held - ducto.capped_holds(p_user_id, v_cap.model, v_now);
     v_account.has_caps := true;
     perform ducto.save_account(v_account);
     return ducto.cap_state(v_cap, v_now);
@@ -56,7 +54,7 @@ end
 $$;
 comment on function public.ducto_set_spend_cap(text, text, numeric, text, text) is
     'Caps what may leave a user''s balance in a UTC window: p_cap_type daily, weekly (from '
-    'Monday) or monthly; p_model: only charges priced as this model. What the window has already seen '
-    'counts, and what open holds take; the free allowance does not. p_action: deny refuses the charge, warn adds a warning '
-    'to its result, notify only writes an event. Setting it again replaces it. Errors: DU017. '
-    'Callers: service, admin. Idempotent.';
+    'Monday) or monthly; p_model: only charges priced as this model. What the window has already '
+    'seen counts, and what open holds take; the free allowance does not. p_action: deny refuses '
+    'the charge, warn adds a warning to its result, notify only writes an event. Setting it again '
+    'replaces it. Errors: DU017. Callers: service, admin. Idempotent.';

@@ -38,5 +38,5 @@ begin
 end
 $$;
 comment on function ducto.spent_since(text, text, timestamptz) is
-    'p_model: only charges priced as this model; empty: all. Reads the ledger: never on a charge''s '
-    'path.';
+    'p_model: only charges priced as this model; empty: all. Reads the ledger: never on a '
+    'charge''s path.';

@@ -1,6 +1,6 @@
--- What a charge in full leaves behind beside its ledger row: lots, caps, the hold it settles, events,
--- and the account's row with its headroom open again. A settlement leaves it closed: the next thing
--- is mostly the next hold.
+-- What a charge in full leaves behind beside its ledger row: lots, caps, the hold it settles,
+-- events, and the account's row with its headroom open again. A settlement leaves it closed: the
+-- next thing is mostly the next hold.
 create or replace function ducto.book_charge(
     p_account ducto.account,
     p_entry ducto.entry,

@@ -3,7 +3,8 @@
 -- usage and takes the price out of the headroom, one writes the ledger row and builds the result.
 -- Two and no more, because what runs once per transaction runs cold: each further statement or
 -- expression costs most in that place. Who waits for the row sees it as the one before left it: the
--- conditions of the update are checked again. Where something must be decided, ducto.charge_in_full does.
+-- conditions of the update are checked again. Where something must be decided, ducto.charge_in_full
+-- does.
 create or replace function ducto.charge(
     p_account_id text,
     p_actor_id text,
@@ -50,7 +51,8 @@ begin
                 + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0) as exact
             offset 0
         ) n
-        -- Whole numbers of standard metrics; whatever else is sent, the evaluator prices or refuses.
+        -- Whole numbers of standard metrics; whatever else is sent, the evaluator prices or
+        -- refuses.
         where r.model = p_metrics ->> 'model'
             and jsonb_typeof(p_metrics -> 'model') = 'string'
             and p_metrics - '{

@@ -1,5 +1,5 @@
--- The price of a charge: an amount named outright, or the usage, at the version and plan that a hold
--- has pinned or at those of the terms. {cost, model, breakdown, warnings}, or {code, detail}.
+-- The price of a charge: an amount named outright, or the usage, at the version and plan that a
+-- hold has pinned or at those of the terms. {cost, model, breakdown, warnings}, or {code, detail}.
 create or replace function ducto.draft_price(
     p_metrics jsonb,
     p_amount numeric,

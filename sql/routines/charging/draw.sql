@@ -20,22 +20,23 @@ set enable_bitmapscan = off
 as $$
 declare
     v ducto.draft;
-    v_lots refcursor;
+    v_order refcursor;
+    v_ids bigint[];
+    v_takes numeric[];
+    v_left numeric := p_cost;
+    v_free numeric := 0.0;
     v_lot record;
     v_take numeric;
 begin
-    v.cost := p_cost;
-    v.free := 0.0;
-    v.debt := p_cost;
     if p_due = '{}' then
-        open v_lots no scroll for
+        open v_order no scroll for
             select l.lot_id, l.free, l.remaining from ducto.credit_lots l
             where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
                 and (l.expires_at is null or l.expires_at > p_now) and (p_allowance or not l.free)
             order by l.free desc, l.priority, l.expires_at, l.category desc, l.lot_id;
     else
         -- A reading, with lots that a charge would first write down.
-        open v_lots no scroll for
+        open v_order no scroll for
             select l.lot_id, l.free, l.remaining, l.priority, l.expires_at, l.category::text
             from ducto.credit_lots l
             where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
@@ -45,21 +46,26 @@ begin
             from unnest(p_due) d
             order by free desc, priority, expires_at, category desc, lot_id;
     end if;
-    while v.debt > 0 loop
-        fetch v_lots into v_lot;
+    while v_left > 0 loop
+        fetch v_order into v_lot;
         exit when not found;
-        v_take := least(v.debt, v_lot.remaining
+        v_take := least(v_left, v_lot.remaining
             - case when v_lot.lot_id = p_account.draw_lot then p_account.drawn else 0 end);
         continue when v_take <= 0;
-        v.lots := v.lots || v_lot.lot_id;
-        v.takes := v.takes || v_take;
-        v.debt := v.debt - v_take;
+        v_ids := array_append(v_ids, v_lot.lot_id);
+        v_takes := array_append(v_takes, v_take);
+        v_left := v_left - v_take;
         if v_lot.free then
-            v.free := v.free + v_take;
+            v_free := v_free + v_take;
         end if;
     end loop;
-    close v_lots;
-    v.amount := p_cost - v.free;
+    close v_order;
+    v.cost := p_cost;
+    v.free := v_free;
+    v.amount := p_cost - v_free;
+    v.debt := v_left;
+    v.lots := v_ids;
+    v.takes := v_takes;
     return v;
 end
 $$;

@@ -1,6 +1,6 @@
 -- The first statement of ducto.charge where the price is no sum of products: an amount, or a usage
--- that the evaluator prices (told). The price is of the plan that the account had before its row was
--- locked; where that has changed since, nothing is drawn.
+-- that the evaluator prices (told). The price is of the plan that the account had before its row
+-- was locked; where that has changed since, nothing is drawn.
 create or replace function ducto.draw_headroom(
     p_account_id text,
     p_metrics jsonb,

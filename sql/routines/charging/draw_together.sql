@@ -89,5 +89,5 @@ begin
 end
 $$;
 comment on function ducto.draw_together(text, integer[], jsonb[]) is
-    'p_items: charges that have passed ducto.check_batch_item, in their order; p_places: of each in '
-    'the batch.';
+    'p_items: charges that have passed ducto.check_batch_item, in their order; p_places: of each '
+    'in the batch.';

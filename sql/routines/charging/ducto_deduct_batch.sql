@@ -56,6 +56,6 @@ $$;
 comment on function public.ducto_deduct_batch(jsonb) is
     'Charges many usages of many users in one call. p_charges: up to 1000 objects with user_id, '
     'one of metrics, amount or job_name, and optionally idempotency_key, metadata and occurred_at '
-    '(ISO 8601 with a zone). Returns one result per item, in order: status ok, denied or error; an '
-    'item that fails spoils no other. Errors raised: DU017 (not an array). Callers: service, admin. '
-    'Idempotent item by item.';
+    '(ISO 8601 with a zone). Returns one result per item, in order: status ok, denied or error; '
+    'an item that fails spoils no other. Errors raised: DU017 (not an array). Callers: service, '
+    'admin. Idempotent item by item.';

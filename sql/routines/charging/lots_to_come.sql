@@ -1,5 +1,5 @@
--- The lots that a charge would first write down: the allowance and rollover that are due, and for an
--- account that does not exist yet the signup bonus.
+-- The lots that a charge would first write down: the allowance and rollover that are due, and for
+-- an account that does not exist yet the signup bonus.
 create or replace function ducto.lots_to_come(
     p_account ducto.account,
     p_terms ducto.terms,

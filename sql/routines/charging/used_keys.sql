@@ -1,5 +1,5 @@
--- The accounts among bookings one of whose keys is used already: one look for each key, whatever the
--- statistics were when the plan was made. Call it with the accounts locked.
+-- The accounts among bookings one of whose keys is used already: one look for each key, whatever
+-- the statistics were when the plan was made. Call it with the accounts locked.
 create or replace function ducto.used_keys(p_bookings ducto.booking[])
 returns text[]
 language plpgsql

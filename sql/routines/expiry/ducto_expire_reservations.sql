@@ -27,7 +27,7 @@ begin
             where r.account_id = v_account_id and r.status = 'active'
                 and r.expires_at + ducto.settle_grace() <= v_now
         );
-        perform ducto.save_account(ducto.lapse_holds(v_account, v_now));
+        perform ducto.save_account(ducto.lapse_holds(v_account, v_now, true));
     end loop;
     return jsonb_build_object('expired', v_count);
 end

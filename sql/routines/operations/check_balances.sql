@@ -1,5 +1,5 @@
--- An account's lots less its debt are what its row and its last entry say, the allowance is what its
--- lots hold, and nothing lapses before the row expects it.
+-- An account's lots less its debt are what its row and its last entry say, the allowance is what
+-- its lots hold, and nothing lapses before the row expects it.
 create or replace function ducto.check_balances()
 returns table (check_name text, user_id text, detail jsonb)
 language plpgsql

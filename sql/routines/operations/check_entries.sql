@@ -10,7 +10,8 @@ begin
     return query
     select 'entry', t.account_id, jsonb_build_object(
         'transaction_id', t.id, 'type', t.type, 'amount', t.amount,
-        'allowance_consumed', t.allowance_consumed, 'allocations', ducto.entry_allocations(row(t.*)::ducto.entry)
+        'allowance_consumed', t.allowance_consumed,
+        'allocations', ducto.entry_allocations(row(t.*)::ducto.entry)
     )
     from ducto.credit_transactions t
     where not ducto.recomputes(row(t.*)::ducto.entry, null);

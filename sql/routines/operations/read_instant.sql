@@ -8,8 +8,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v text[] := regexp_match(p_text, '^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?'
-        || '(Z|[+-]\d\d(?::?\d\d)?)$', 'i');
+    v text[] := regexp_match(
+        p_text,
+        '^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?'
+        || '(Z|[+-]\d\d(?::?\d\d)?)$', 'i'
+    );
     v_offset interval;
     v_zone text;
 begin

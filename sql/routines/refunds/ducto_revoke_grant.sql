@@ -16,6 +16,7 @@ declare
     v_lot_id bigint := (v_grant.allocations -> 0 ->> 'lot')::bigint;
     v_account ducto.account;
     v_entry ducto.entry;
+    v_now timestamptz;
     v_fingerprint bytea := case when p_idempotency_key is not null then ducto.fingerprint(
         'revoke', p_transaction_id::text, coalesce(p_write_off, false)::text
     ) end;
@@ -29,6 +30,10 @@ begin
     end if;
     v_account := ducto.lock_account(v_grant.account_id);
     perform ducto.find_keyed(v_account, p_idempotency_key, v_fingerprint);
+    v_now := ducto.now();
+    v_account := ducto.bring_up_to_date(
+        v_account, ducto.read_terms(v_account, null, v_now), v_now
+    );
     if not exists (
         select from ducto.credit_lots l
         where l.account_id = v_grant.account_id and l.lot_id = v_lot_id
@@ -53,7 +58,7 @@ begin
         return ducto.revocation_result(v_entry, v_lot_id, true);
     end if;
     v_entry := ducto.revoke_lot(
-        v_account, v_lot_id, coalesce(p_write_off, false), ducto.now(), p_idempotency_key,
+        v_account, v_lot_id, coalesce(p_write_off, false), v_now, p_idempotency_key,
         v_fingerprint,
         coalesce(p_metadata, '{}')
             || jsonb_strip_nulls(jsonb_build_object('reason', p_reason))

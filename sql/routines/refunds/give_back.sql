@@ -1,7 +1,7 @@
 -- Gives parts of a charge back to where they came from: to their lots, as they are; to the debt, as
--- far as there is any, and else as a new lot; of a lot whose life is over as a new lot with the life
--- that was left when it was consumed, a span of time, whatever the session's zone. What a lot lost
--- that was since revoked and written off is revoked too, and given to nobody.
+-- far as there is any, and else as a new lot; of a lot whose life is over as a new lot with the
+-- life that was left when it was consumed, a span of time, whatever the session's zone. What a lot
+-- lost that was since revoked and written off is revoked too, and given to nobody.
 create or replace function ducto.give_back(
     p_account ducto.account,
     p_charge ducto.entry,
@@ -73,7 +73,8 @@ begin
         v_allocations := v_allocations || jsonb_build_object('debt', -trim_scale(v_paid));
     end if;
     if v_owed > v_paid then
-        v_allocations := v_allocations || ducto.add_refund_lot(v.account_id, v_owed - v_paid, p_now);
+        v_allocations := v_allocations
+            || ducto.add_refund_lot(v.account_id, v_owed - v_paid, p_now);
     end if;
     if v_written_off is not null then
         v_allocations := v_allocations || ducto.revoke_again(v, v_written_off, p_now);

@@ -1,5 +1,5 @@
--- What a refund gives back to lots that were revoked and written off is revoked as well, by an entry
--- of its own right before the refund's: the refund then leaves the balance where it was.
+-- What a refund gives back to lots that were revoked and written off is revoked as well, by an
+-- entry of its own right before the refund's: the refund then leaves the balance where it was.
 create or replace function ducto.revoke_again(
     p_account ducto.account,
     p_written_off jsonb,

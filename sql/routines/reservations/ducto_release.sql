@@ -11,9 +11,6 @@ declare
     v_hold ducto.reservation;
     v_replayed boolean;
 begin
-    v_account := ducto.bring_up_to_date(
-        v_account, ducto.read_terms(v_account, null, v_now), v_now
-    );
     v_hold := ducto.find_hold(v_account.account_id, p_reservation_id);
     v_replayed := v_hold.status <> 'active';
     if v_hold.status = 'settled' then
@@ -31,7 +28,10 @@ begin
         v_hold := ducto.find_hold(v_account.account_id, p_reservation_id);
         perform ducto.save_account(v_account);
     end if;
-    return ducto.hold_result(v_hold, v_account, v_replayed);
+    return ducto.hold_result(
+        v_hold, ducto.foresee(v_account, ducto.read_terms(v_account, null, v_now), v_now),
+        v_replayed
+    );
 end
 $$;
 comment on function public.ducto_release(uuid) is

@@ -20,9 +20,6 @@ begin
     end if;
     v_account := ducto.lock_account(ducto.hold_account(p_reservation_id));
     v_now := ducto.now();
-    v_account := ducto.bring_up_to_date(
-        v_account, ducto.read_terms(v_account, null, v_now), v_now
-    );
     v_hold := ducto.find_hold(v_account.account_id, p_reservation_id);
     if v_hold.status <> 'active' or v_hold.expires_at <= v_now then
         perform ducto.raise_error('DU011', jsonb_build_object(
@@ -37,7 +34,9 @@ begin
     where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id;
     v_account.stale_at := least(v_account.stale_at, v_hold.expires_at);
     perform ducto.save_account(v_account);
-    return ducto.hold_result(v_hold, v_account, false);
+    return ducto.hold_result(
+        v_hold, ducto.foresee(v_account, ducto.read_terms(v_account, null, v_now), v_now), false
+    );
 end
 $$;
 comment on function public.ducto_renew(uuid, integer) is

@@ -44,8 +44,8 @@ comment on function public.ducto_settle(
 ) is
     'Charges what a hold was taken for: p_metrics at the hold''s pinned price, p_amount, or the '
     'rest of the hold. Less than the hold frees the rest; more takes the difference from what is '
-    'available above the floor, and the remainder becomes debt. p_final false charges a part and keeps the rest held. After the '
-    'deadline (and the configured grace) it is refused with DU011; with p_raise false the refusal '
-    'is returned and leaves a credits.unbilled_usage event. Errors: DU004, DU007, DU010, DU011, '
-    'DU017, DU018, DU022. Callers: service, admin. Idempotent: a final settlement by its '
-    'reservation, a partial one by p_idempotency_key.';
+    'available above the floor, and the remainder becomes debt. p_final false charges a part and '
+    'keeps the rest held. After the deadline (and the configured grace) it is refused with DU011; '
+    'with p_raise false the refusal is returned and leaves a credits.unbilled_usage event. '
+    'Errors: DU004, DU007, DU010, DU011, DU017, DU018, DU022. Callers: service, admin. '
+    'Idempotent: a final settlement by its reservation, a partial one by p_idempotency_key.';

@@ -34,6 +34,7 @@ begin
         end if;
         v_account.keyed_holds := true;
     end if;
+    v_account := ducto.lapse_holds(v_account, v_now, true);
     v_price := ducto.draft_price(
         case when p_amount is null then p_hold.metrics end, p_amount,
         nullif(v_terms.version, 0), v_terms.plan_key
@@ -57,7 +58,9 @@ begin
     if v.failure is null
         and coalesce(v_terms.max_concurrent, v_terms.max_concurrent_operation) is not null
     then
-        v.failure := ducto.check_concurrency(v_account.account_id, v_hold.operation, v_terms, v_now);
+        v.failure := ducto.check_concurrency(
+            v_account.account_id, v_hold.operation, v_terms, v_now
+        );
     end if;
     if v.failure is not null then
         return v.failure;
@@ -79,4 +82,5 @@ begin
 end
 $$;
 comment on function ducto.hold(ducto.reservation, numeric, text, integer) is
-    'The result of ducto_reserve. p_hold: account, actor, operation, metrics, floor, key, metadata.';
+    'The result of ducto_reserve. p_hold: account, actor, operation, metrics, floor, key, '
+    'metadata.';

@@ -1,6 +1,11 @@
--- Writes down what has already stopped counting: holds of the locked account past their deadline.
--- One that may still be settled late, within the grace, stays open, but sets nothing aside.
-create or replace function ducto.lapse_holds(p_account ducto.account, p_now timestamptz)
+-- Writes down what has already stopped counting: holds of the locked account past their deadline
+-- set nothing aside any more. Taking a hold and the reaper also close them, but for one that may
+-- still be settled late, within the grace.
+create or replace function ducto.lapse_holds(
+    p_account ducto.account,
+    p_now timestamptz,
+    p_close boolean
+)
 returns ducto.account
 language plpgsql
 volatile
@@ -9,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v ducto.account := p_account;
-    v_grace interval := ducto.settle_grace();
+    v_grace interval := case when p_close then ducto.settle_grace() end;
     v_hold ducto.reservation;
 begin
     for v_hold in
@@ -26,5 +31,5 @@ begin
     return v;
 end
 $$;
-comment on function ducto.lapse_holds(ducto.account, timestamptz) is
-    'The account, not yet saved.';
+comment on function ducto.lapse_holds(ducto.account, timestamptz, boolean) is
+    'The account, not yet saved. p_close: also closes those whose grace has passed.';

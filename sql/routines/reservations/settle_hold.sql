@@ -35,4 +35,5 @@ $$;
 comment on function ducto.settle_hold(
     ducto.account, ducto.reservation, text[], bigint, numeric, timestamptz
 ) is
-    'p_hold.status: settled for the whole, active for a part. The account is the caller''s to save.';
+    'p_hold.status: settled for the whole, active for a part. The account is the caller''s to '
+    'save.';

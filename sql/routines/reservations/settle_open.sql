@@ -34,8 +34,8 @@ begin
     end if;
     v_hold.status := case when p_final then 'settled' else 'active' end;
     v_result := ducto.charge_in_full(
-        p_account, v_hold.actor_id, p_metrics, v_amount, p_idempotency_key, p_metadata, null, v_hold,
-        p_now
+        p_account, v_hold.actor_id, p_metrics, v_amount, p_idempotency_key, p_metadata, null,
+        v_hold, p_now
     );
     if p_final and (v_result -> 'replayed')::boolean then
         -- The hold is open, so what the key wrote was a part of it, not this settlement.

@@ -351,3 +351,50 @@ def test_a_balance_beyond_what_can_be_stored_is_refused(ledger: Ledger) -> None:
     ledger.grant("ann", "99999999999999999999999999")
     detail = ledger.refused("DU017", "add_credits", user_id="ann", amount=1)
     assert detail["argument"] == "p_amount"
+
+
+# --- many at once -------------------------------------------------------------------------------
+
+
+def test_a_batch_grants_to_many_and_again_replays(ledger: Ledger) -> None:
+    grants = [
+        {"user_id": "zoe", "amount": 5, "type": "opening", "idempotency_key": "move-zoe"},
+        {"user_id": "ann", "amount": D("2.5"), "type": "promo", "expires_at": "2030-01-01T00:00Z"},
+        {"user_id": "zoe", "amount": 1, "category": "promotional", "priority": 5},
+    ]
+    first = ledger.call("add_credits_batch", grants=grants)
+    assert [(each["user_id"], each["amount"], each["balance_after"]) for each in first] == [
+        ("zoe", 5, 5),
+        ("ann", D("2.5"), D("2.5")),
+        ("zoe", 1, 6),
+    ]
+    assert first[1]["expires_at"] == "2030-01-01T00:00:00+00:00"
+    again = ledger.call("add_credits_batch", grants=grants[:1])
+    assert again == [{**first[0], "replayed": True}]
+    assert ledger.amounts("zoe")[0] == 6
+
+
+@pytest.mark.parametrize(
+    ("grant", "argument"),
+    [
+        ("not an object", "p_grants"),
+        ({"user_id": "ann"}, "amount"),
+        ({"user_id": "ann", "amount": "5"}, "amount"),
+        ({"user_id": "", "amount": 5}, "p_user_id"),
+        ({"user_id": "ann", "amount": 0}, "p_amount"),
+        ({"user_id": "ann", "amount": 5, "type": "gift"}, "p_type"),
+        ({"user_id": "ann", "amount": 5, "expires_at": "tomorrow"}, "expires_at"),
+        ({"user_id": "ann", "amount": 5, "expires_at": "2030-02-30T00:00Z"}, "expires_at"),
+        ({"user_id": "ann", "amount": 5, "priority": 1.5}, "priority"),
+        ({"user_id": "ann", "amount": 5, "colour": "red"}, "colour"),
+    ],
+)
+def test_one_wrong_grant_of_a_batch_refuses_all_of_it(
+    ledger: Ledger, grant: object, argument: str
+) -> None:
+    detail = ledger.refused(
+        "DU017", "add_credits_batch", grants=[{"user_id": "bob", "amount": 5}, grant]
+    )
+    assert detail["argument"] == argument
+    assert detail["place"] == 2
+    assert ledger.amounts("bob")[0] == 0

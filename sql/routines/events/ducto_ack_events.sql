@@ -11,6 +11,7 @@ as $$
 declare
     v record;
     v_now timestamptz := ducto.now();
+    v_cluster bigint := ducto.cluster_id();
     v_lanes bigint;
     v_letters bigint;
 begin
@@ -23,6 +24,8 @@ begin
             leased_until = case when v.event_id < c.handed_id
                 then v_now + make_interval(secs => c.lease_seconds) end
         where c.consumer = p_consumer and c.batch = v.batch
+            -- Where a restore has begun the numbers anew, another batch may have had this one.
+            and c.cluster = v_cluster
         returning c.lane
     )
     select count(*) into v_lanes from moved;

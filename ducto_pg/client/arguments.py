@@ -191,6 +191,11 @@ def _item(place: str, value: Any) -> Json:
     }
 
 
+def _written_moment(argument: str, value: Any) -> Any:
+    """An instant, which in JSON may be written as text already."""
+    return text(argument, value) if isinstance(value, str) else moment(argument, value)
+
+
 _ITEM_READERS: dict[str, Callable[[str, Any], Any]] = {
     "user_id": identifier,
     "team_id": identifier,
@@ -200,8 +205,8 @@ _ITEM_READERS: dict[str, Callable[[str, Any], Any]] = {
     "metadata": json_object,
     "job_name": text,
     "type": text,
-    "occurred_at": moment,
-    "expires_at": moment,
+    "occurred_at": _written_moment,
+    "expires_at": _written_moment,
 }
 
 _integer, _bigint = _whole(INTEGER_LIMIT), _whole(BIGINT_LIMIT)

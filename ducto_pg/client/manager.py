@@ -153,15 +153,18 @@ class CreditManager:
     def add_credits_batch(self, grants: Sequence[Json]) -> list[Grant]:
         """Grant to many users in one call, all or nothing; one result each, in order.
 
-        A grant is `{"user_id": …, "amount": …}`, with `type`, `expires_at` (ISO 8601 with a zone),
-        `priority`, `idempotency_key`, `metadata` and `category` where wanted, at most 100,000 in a
-        call. Raises InvalidArgumentError, InsufficientCreditsError, IdempotencyConflictError.
+        A grant is `{"user_id": …, "amount": …}`, with `type`, `expires_at` (a datetime, or ISO 8601
+        with a zone), `priority`, `idempotency_key`, `metadata` and `category` where wanted, at most
+        100,000 in a call. Raises InvalidArgumentError, InsufficientCreditsError,
+        IdempotencyConflictError.
         Calls ducto_add_credits_batch.
         """
         params = needed(p_grants=grants)
         if not params["p_grants"]:
             return []
-        return [Grant.parse(item) for item in self._store.call("ducto_add_credits_batch", **params)]
+        answer = self._store.call("ducto_add_credits_batch", **params)
+        self._report(("credits.added", item) for item in answer if not item["replayed"])
+        return [Grant.parse(item) for item in answer]
 
     def revoke_grant(
         self,

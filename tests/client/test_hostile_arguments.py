@@ -96,6 +96,7 @@ GOOD: dict[str, Any] = {
     "amount": 1,
     "cap_type": "daily",
     "charges": [{"user_id": "ann", "amount": 1}],
+    "grants": [{"user_id": "ann", "amount": 1}],
     "config": {"models": {"m": 1}},
     "end": datetime(2026, 2, 1),
     "estimate": 1,

@@ -23,6 +23,7 @@ VALUES: dict[str, Any] = {
     "amount": 1,
     "before": 5,
     "charges": [{"user_id": "ann"}],
+    "grants": [{"user_id": "ann", "amount": 1}],
     "config": {"models": {"m": 1}},
     "dry_run": True,
     "end": datetime(2026, 2, 1, tzinfo=UTC),

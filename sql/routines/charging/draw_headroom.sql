@@ -31,13 +31,6 @@ begin
         p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
     ) is not null then
         return null;
-    elsif p_metrics is not null and exists (
-        select from ducto.credit_linear_rates r where r.model = p_metrics ->> 'model'
-    ) and not p_metrics ?| '{job_name,tool_calls}'
-        and coalesce(current_setting('ducto.clock', true), '') = ''
-    then
-        -- It was looked at already: there is no headroom.
-        return null;
     end if;
     v_told := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
     v_cost := (v_told -> 'cost')::numeric;

@@ -1,0 +1,319 @@
+"""Headroom: charges within it give the same ledger as the pipeline, and end where they must.
+
+The clock is the real one here: a session with a clock of its own never takes the first statement.
+"""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal as D
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.conftest import Connect
+from tests.support.databases import Connection
+
+PRICING = """{
+    "models": {
+        "sum": "input_tokens * 0.001 + output_tokens / 1000 * 0.003",
+        "steps": "tier(input_tokens, 100, 0.1, 0.2)"
+    },
+    "fixed": {"report": 0.75},
+    "plans": [
+        {"id": "some", "free_allowance": 5},
+        {"id": "cheap", "rate_overrides": {"sum": "input_tokens * 0.0005"}}
+    ],
+    "low_balance_thresholds": [20, 5]
+}"""
+
+
+@pytest.fixture
+def priced(both: Connection) -> Connection:
+    """A database with a pricing, on the real clock."""
+    both.execute("select ducto_pricing_set(%s)", [PRICING])
+    return both
+
+
+def one(connection: Connection, query: str, *values: Any) -> Any:
+    """The first value of a query."""
+    row = connection.execute(query.encode(), values).fetchone()
+    return None if row is None else row[0]
+
+
+def account(connection: Connection, user_id: str) -> dict[str, Any]:
+    """The row of an account."""
+    found: dict[str, Any] = one(
+        connection, "select to_jsonb(a) from ducto.credit_accounts a where account_id = %s", user_id
+    )
+    return found
+
+
+def headroom(connection: Connection, user_id: str) -> D | None:
+    """What may still be charged before something is decided; None: closed."""
+    row = account(connection, user_id)
+    return None if row["headroom_until"] == "-infinity" else D(str(row["headroom"]))
+
+
+def close(connection: Connection, user_id: str) -> None:
+    """Settle the account, so that its next charge goes through the pipeline."""
+    connection.execute("select ducto.save_account(ducto.lock_account(%s))", [user_id])
+
+
+def use(connection: Connection, user_id: str, tokens: int, key: str | None = None) -> Any:
+    """Charge a usage of the model `sum`: a thousandth a token."""
+    return one(
+        connection,
+        "select ducto_deduct(%s, jsonb_build_object('model', 'sum', 'input_tokens', %s::int), %s)",
+        user_id,
+        tokens,
+        key,
+    )
+
+
+def entries(connection: Connection, user_id: str) -> list[Any]:
+    """The ledger of an account, without what differs by nature, and with what it does not store."""
+    return connection.execute(
+        """
+        select jsonb_set_lax(to_jsonb(t), '{warnings}', jsonb_path_query_array(
+                coalesce(t.warnings, '[]'), '$[*].used')) - '{id,account_id,actor_id,created_at,xid,lot_id,allocations,breakdown,
+                reference_id,reservation_id,idempotency_key}'::text[]
+            || jsonb_build_object(
+                'breakdown', ducto.entry_breakdown(row(t.*)::ducto.entry),
+                'allocations', (
+                    select jsonb_agg(a.item -> 'amount' order by a.place)
+                    from jsonb_array_elements(ducto.entry_allocations(row(t.*)::ducto.entry))
+                        with ordinality a (item, place)
+                )
+            )
+        from ducto.credit_transactions t where t.account_id = %s order by t.id
+        """,
+        [user_id],
+    ).fetchall()
+
+
+OPERATIONS = (
+    ("sum", "select ducto_deduct(%s, jsonb_build_object('model', 'sum', 'input_tokens', {n}))"),
+    (
+        "both",
+        "select ducto_deduct(%s, jsonb_build_object('model', 'sum', 'input_tokens', {n},"
+        " 'output_tokens', {n} * 3, 'operation', 'chat'), p_metadata => '{{\"a\": 1}}')",
+    ),
+    ("steps", "select ducto_deduct(%s, jsonb_build_object('model', 'steps', 'input_tokens', {n}))"),
+    ("fixed", "select ducto_deduct_fixed(%s, 'report')"),
+    ("amount", "select ducto_deduct_amount(%s, {n} / 64.0)"),
+    ("late", "select ducto_deduct_amount(%s, 0.01, p_occurred_at => '2026-01-01 00:00Z')"),
+    ("grant", "select ducto_add_credits(%s, {n} / 32.0, 'purchase')"),
+    ("take", "select ducto_add_credits(%s, -{n} / 256.0)"),
+    ("promo", "select ducto_add_credits(%s, 1, 'promo', now() + interval '9 days')"),
+    ("plan", "select ducto_set_user_plan(%s, (array['some', 'cheap', null])[1 + {n} %% 3])"),
+    (
+        "cap",
+        "select ducto_set_spend_cap(%s, 'daily', {n} / 8.0, (array['deny', 'warn'])[1+{n}%%2])",
+    ),
+    ("uncap", "select ducto_remove_spend_cap(%s, 'daily')"),
+    ("hold", "select ducto_reserve(%s, {n} / 64.0)"),
+    (
+        "refund",
+        "select ducto_refund(max(id), 0.01) from ducto.credit_transactions"
+        " where account_id = %s and type = 'usage' and amount < -0.02",
+    ),
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, seed: int) -> None:
+    dice = random.Random(seed)
+    drawn = 0
+    for user_id in ("fast", "slow"):
+        priced.execute("select ducto_add_credits(%s, 50, 'purchase')", [user_id])
+    for _ in range(150):
+        kind, query = dice.choice(OPERATIONS[:6] * 4 + OPERATIONS)
+        number = dice.randint(1, 500)
+        close(priced, "slow")
+        outcomes = []
+        for user_id in ("fast", "slow"):
+            try:
+                answer = one(priced, query.format(n=number), user_id)
+                outcomes.append(
+                    (kind, answer and answer.get("cost"), answer and answer["status"])
+                    if answer and "status" in answer
+                    else kind
+                )
+            except psycopg.Error as error:
+                outcomes.append(error.sqlstate)
+        assert outcomes[0] == outcomes[1]
+        drawn += D(str(account(priced, "fast")["drawn"])) > 0
+    assert drawn > 10
+    assert entries(priced, "fast") == entries(priced, "slow")
+    assert one(priced, "select ducto_get_balance('fast') - 'user_id'") == one(
+        priced, "select ducto_get_balance('slow') - 'user_id'"
+    )
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_the_first_charge_opens_it_and_the_next_draws(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    assert headroom(priced, "ann") is None
+    use(priced, "ann", 1000)
+    # Down to the threshold of 20, which a charge has to announce.
+    assert headroom(priced, "ann") == D("78.999999999999")
+    use(priced, "ann", 2000)
+    assert account(priced, "ann")["drawn"] == 2
+    assert headroom(priced, "ann") == D("76.999999999999")
+    assert one(priced, "select ducto_get_balance('ann')")["balance"] == 97
+    assert one(priced, "select remaining from ducto_list_lots('ann')") == 97
+
+
+@pytest.mark.parametrize(
+    ("setting", "room"),
+    [
+        ("select ducto_set_spend_cap('ann', 'daily', 10)", D(9)),
+        ("select ducto_set_spend_cap('ann', 'daily', 10, 'warn')", D(9)),
+        ("select ducto_set_spend_cap('ann', 'daily', 0.5, 'warn')", None),
+        ("select ducto_set_spend_cap('ann', 'daily', 0.5, 'notify')", D("78.999999999999")),
+        ("select ducto_set_spend_cap('ann', 'daily', 10, 'deny', 'steps')", None),
+        ("select ducto_reserve('ann', 90)", D(9)),
+        ("select ducto_set_user_plan('ann', 'some')", D(4)),
+    ],
+)
+def test_it_is_the_least_of_its_limits(priced: Connection, setting: str, room: D | None) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    priced.execute(setting.encode())
+    use(priced, "ann", 1000)
+    assert headroom(priced, "ann") == room
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "select ducto_add_credits('ann', 1)",
+        "select ducto_freeze_account('ann')",
+        "select ducto_set_spend_cap('ann', 'daily', 10)",
+        "select ducto_reserve('ann', 1)",
+        "select ducto_set_user_plan('ann', 'some')",
+        "select ducto_refund(max(id)) from ducto.credit_transactions where type = 'usage'",
+    ],
+)
+def test_every_other_operation_settles_and_closes_it(priced: Connection, operation: str) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    for _ in range(3):
+        use(priced, "ann", 1000)
+    priced.execute(operation.encode())
+    row = account(priced, "ann")
+    assert (row["drawn"], row["headroom"], row["headroom_until"]) == (0, 0, "-infinity")
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_a_new_version_is_charged_at_once(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    assert [use(priced, "ann", 1000)["cost"] for _ in range(2)] == [1, 1]
+    priced.execute("select ducto_pricing_set(%s)", [PRICING.replace("0.001 ", "0.002 ")])
+    assert [use(priced, "ann", 1000)["cost"] for _ in range(2)] == [2, 2]
+    priced.execute("select ducto_pricing_activate(1)")
+    assert [use(priced, "ann", 1000)["cost"] for _ in range(2)] == [1, 1]
+
+
+def test_an_override_of_the_plan_prices_within_it(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    priced.execute("select ducto_set_user_plan('ann', 'cheap')")
+    assert [use(priced, "ann", 1000)["cost"] for _ in range(3)] == [D("0.5")] * 3
+    assert account(priced, "ann")["drawn"] == 1
+
+
+def test_a_lapsed_lot_ends_it(priced: Connection) -> None:
+    priced.execute(
+        "select ducto_add_credits('ann', 100, 'promo', clock_timestamp() + interval '0.4 seconds')"
+    )
+    use(priced, "ann", 1000)
+    use(priced, "ann", 1000)
+    priced.execute("select pg_sleep(0.5)")
+    with pytest.raises(psycopg.Error) as raised:
+        use(priced, "ann", 1000)
+    assert raised.value.sqlstate == "DU002"
+    assert one(priced, "select ducto_get_balance('ann')")["balance"] == 0
+
+
+def test_a_key_used_within_it_replays_and_draws_nothing(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    use(priced, "ann", 1000)
+    first = use(priced, "ann", 1000, "key")
+    assert use(priced, "ann", 1000, "key") == {**first, "replayed": True}
+    with pytest.raises(psycopg.Error) as raised:
+        use(priced, "ann", 2000, "key")
+    assert raised.value.sqlstate == "DU007"
+    assert account(priced, "ann")["drawn"] == 1
+
+
+@pytest.mark.parametrize("first", ["hold", "charge", "grant"])
+@pytest.mark.parametrize("second", ["hold", "charge", "amount", "grant"])
+def test_a_key_names_one_operation(priced: Connection, first: str, second: str) -> None:
+    calls = {
+        "hold": "select ducto_reserve('ann', 3, p_idempotency_key => 'k')",
+        "charge": "select ducto_deduct('ann', '{\"model\": \"sum\"}', 'k')",
+        "amount": "select ducto_deduct_amount('ann', 3, 'k')",
+        "grant": "select ducto_add_credits('ann', 3, p_idempotency_key => 'k')",
+    }
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    use(priced, "ann", 1000)
+    answer = one(priced, calls[first])
+    if first == second:
+        assert one(priced, calls[second])["replayed"] is True
+        return
+    before = entries(priced, "ann")
+    with pytest.raises(psycopg.Error) as raised:
+        priced.execute(calls[second].encode())
+    assert raised.value.sqlstate == "DU007"
+    assert entries(priced, "ann") == before
+    if first == "hold":
+        settled = one(
+            priced,
+            "select ducto_settle(%s, p_idempotency_key => 'k')",
+            answer["reservation_id"],
+        )
+        assert (settled["cost"], settled["replayed"]) == (3, False)
+
+
+def test_two_sessions_and_the_last_credit(priced: Connection, connect: Connect) -> None:
+    priced.execute("select ducto_add_credits('ann', 30, 'purchase')")
+    use(priced, "ann", 1000)
+    other = connect()
+    with priced.transaction():
+        use(priced, "ann", 8000)
+        other.autocommit = True
+        other.execute("set lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            use(other, "ann", 1000)
+    other.execute("set lock_timeout = 0")
+    assert headroom(priced, "ann") == D("0.999999999999")
+    assert use(other, "ann", 1000)["balance_after"] == 20
+    with pytest.raises(psycopg.Error) as raised:
+        use(other, "ann", 20001)
+    assert raised.value.sqlstate == "DU002"
+
+
+def test_a_charge_within_it_takes_few_locks(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    for _ in range(8):
+        use(priced, "ann", 1)
+    with priced.transaction():
+        use(priced, "ann", 1, "key")
+        locks = one(
+            priced,
+            "select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'relation'"
+            " and relation not in ('pg_locks'::regclass)",
+        )
+    assert locks <= 16
+
+
+def test_a_row_of_a_plain_charge_is_narrow(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    for _ in range(2):
+        use(priced, "ann", 100, "a key of an application")
+        use(priced, "ann", 100)
+    found = one(
+        priced,
+        "select max(pg_column_size(t)) from ducto.credit_transactions t where type = 'usage'",
+    )
+    assert found <= 240

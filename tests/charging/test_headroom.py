@@ -77,8 +77,9 @@ def entries(connection: Connection, user_id: str) -> list[Any]:
     return connection.execute(
         """
         select jsonb_set_lax(to_jsonb(t), '{warnings}', jsonb_path_query_array(
-                coalesce(t.warnings, '[]'), '$[*].used')) - '{id,account_id,actor_id,created_at,xid,lot_id,allocations,breakdown,
-                reference_id,reservation_id,idempotency_key}'::text[]
+                coalesce(t.warnings, '[]'), '$[*].used'))
+            - '{id,account_id,actor_id,created_at,xid,lot_id,allocations,breakdown,reference_id,
+                reservation_id,idempotency_key}'::text[]
             || jsonb_build_object(
                 'breakdown', ducto.entry_breakdown(row(t.*)::ducto.entry),
                 'allocations', (

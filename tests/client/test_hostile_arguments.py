@@ -102,7 +102,6 @@ GOOD: dict[str, Any] = {
     "estimate": 1,
     "feature": "f",
     "from_version": 1,
-    "grants": [{"user_id": "ann", "amount": 1}],
     "job_name": "report",
     "limit": 5,
     "metrics": {"model": "m"},

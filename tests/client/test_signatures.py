@@ -29,7 +29,6 @@ VALUES: dict[str, Any] = {
     "end": datetime(2026, 2, 1, tzinfo=UTC),
     "expires_at": datetime(2026, 1, 1, tzinfo=UTC),
     "final": False,
-    "grants": [{"user_id": "ann", "amount": 1}],
     "group_by": ["user"],
     "from_version": 1,
     "limit": 5,

@@ -19,7 +19,8 @@ QUERIES: dict[str, LiteralString] = {
         where c.table_schema = 'ducto'
     """,
     "relations": """
-        select c.relname, c.relkind, c.relowner::regrole::text, c.relacl::text, c.relrowsecurity,
+        select c.relname, c.relkind, c.relowner::regrole::text, c.relrowsecurity,
+            array(select x::text from unnest(c.relacl) x order by 1),
             c.reloptions, obj_description(c.oid, 'pg_class')
         from pg_class c
         where c.relnamespace = 'ducto'::regnamespace
@@ -51,12 +52,14 @@ QUERIES: dict[str, LiteralString] = {
     "views": "select v.viewname, v.definition from pg_views v where v.schemaname = 'ducto'",
     "routines": f"""
         select p.oid::regprocedure::text, pg_get_functiondef(p.oid), p.proowner::regrole::text,
-            p.proacl::text, obj_description(p.oid, 'pg_proc')
+            array(select x::text from unnest(p.proacl) x order by 1),
+            obj_description(p.oid, 'pg_proc')
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where {OURS}
     """,
     "schema": """
-        select n.nspname, n.nspowner::regrole::text, n.nspacl::text
+        select n.nspname, n.nspowner::regrole::text,
+            array(select x::text from unnest(n.nspacl) x order by 1)
         from pg_namespace n where n.nspname = 'ducto'
     """,
     "migrations": "select m.version, m.name, m.sha256 from ducto.migrations m",

@@ -21,7 +21,7 @@ from statistics import median
 
 import psycopg
 
-from bench.lab import MODELS, Lab, add_accounts, lab, settle
+from bench.lab import MODELS, Lab, lab, settle
 from bench.pgbench import TURN_SECONDS, by_round
 from ducto_pg import CreditEvent, EventListener, PostgresStore
 from ducto_pg.install.migrate import migrate
@@ -75,7 +75,10 @@ def charging(opened: Lab, name: str) -> str:
     dsn = opened.create(name)
     opened.install(dsn, "portable", MODELS)
     with psycopg.connect(dsn, autocommit=True) as link:
-        add_accounts(link, "user_", opened.accounts, None)
+        link.execute(
+            "select ducto_add_credits('user_' || n, 1000000) from generate_series(1, %s) n",
+            [opened.accounts],
+        )
         settle(link)
     return dsn
 

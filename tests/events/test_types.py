@@ -214,6 +214,21 @@ def test_amounts_are_what_they_are_called(ledger: Ledger) -> None:
     assert by_type["credits.revoked"]["revoked_transaction_id"] == grant["transaction_id"]
 
 
+def test_an_event_of_a_team_names_the_team_and_who_caused_it(ledger: Ledger) -> None:
+    ledger.grant("research", 100)
+    ledger.connection.execute(
+        "update ducto.credit_accounts set kind = 'team' where account_id = 'research'"
+    )
+    ledger.connection.execute(
+        "select ducto.write_event('research', 'ann', 'credits.low_balance', now(), '{}')"
+    )
+    events = [(event["type"], event["user_id"], event["team_id"]) for event in happened(ledger)]
+    assert events == [
+        ("credits.added", "research", "research"),
+        ("credits.low_balance", "ann", "research"),
+    ]
+
+
 def test_events_of_a_charge_follow_it(ledger: Ledger) -> None:
     low_balance(ledger)
     kinds = [event["type"] for event in happened(ledger)]

@@ -1,4 +1,4 @@
--- The tables of the ledger: accounts, lots, entries, holds, caps, team members, events.
+-- The tables of the ledger: accounts, lots, entries, holds, caps, teams and their members, events.
 -- Guarantees: money is numeric(38,12); no lot goes below zero or above its amount; an idempotency
 -- key is unique per account; every unique constraint leads with account_id, so that an account's
 -- rows can live on one shard; row-level security is on everywhere.
@@ -41,7 +41,6 @@ create domain ducto.entry_type as text check (value in (
 create table ducto.credit_accounts (
     account_id text primary key,
     kind ducto.account_kind not null default 'user',
-    name text,
     plan_key text,
     plan_since timestamptz,
     period_anchor timestamptz,
@@ -289,19 +288,39 @@ comment on table ducto.credit_spend_caps is
     'the room that open holds take.';
 comment on column ducto.credit_spend_caps.model is 'The model it covers; empty: every charge.';
 
+create table ducto.credit_teams (
+    account_id text primary key,
+    name text not null,
+    metadata jsonb,
+    idempotency_key text,
+    fingerprint bytea not null,
+    created_at timestamptz not null
+);
+comment on table ducto.credit_teams is
+    'What a team is besides an account: kept apart from what every charge of it writes.';
+comment on column ducto.credit_teams.fingerprint is
+    'sha256 of the call that created it; idempotency_key: its key.';
+
 create table ducto.credit_team_members (
     account_id text not null,
     user_id text not null check (length(user_id) between 1 and 200),
     role text not null default 'member' check (role in ('owner', 'admin', 'member')),
     spend_cap numeric(38, 12) check (spend_cap >= 0),
-    window_start timestamptz not null,
+    cap_type text check (cap_type in ('daily', 'weekly', 'monthly')),
+    window_start timestamptz,
+    window_end timestamptz,
     spent numeric(38, 12) not null default 0 check (spent >= 0),
+    held numeric(38, 12) not null default 0 check (held >= 0),
     created_at timestamptz not null,
-    primary key (account_id, user_id)
+    primary key (account_id, user_id),
+    check (num_nulls(spend_cap, cap_type, window_start, window_end) in (0, 4)),
+    check (spend_cap is not null or spent = 0 and held = 0)
 ) with (fillfactor = 70);
-create index credit_team_members_user on ducto.credit_team_members (user_id);
+create index credit_team_members_user on ducto.credit_team_members (user_id, account_id);
 comment on table ducto.credit_team_members is
-    'A user in a team, with a monthly spend cap (null: none) and this month''s running total.';
+    'A user in a team. With a spend cap: what the user''s charges of the team have spent in its '
+    'window and what the user''s open holds take. Without one (null), nothing is counted here. It '
+    'changes with the team''s account locked and written, so that no charge overlooks it.';
 
 create table ducto.credit_events (
     id bigint generated always as identity,
@@ -324,6 +343,7 @@ alter table ducto.credit_lots enable row level security;
 alter table ducto.credit_transactions enable row level security;
 alter table ducto.credit_reservations enable row level security;
 alter table ducto.credit_spend_caps enable row level security;
+alter table ducto.credit_teams enable row level security;
 alter table ducto.credit_team_members enable row level security;
 alter table ducto.credit_events enable row level security;
 
@@ -332,7 +352,6 @@ alter table ducto.credit_events enable row level security;
 create type ducto.account as (
     account_id text,
     kind ducto.account_kind,
-    name text,
     plan_key text,
     plan_since timestamptz,
     period_anchor timestamptz,
@@ -429,6 +448,21 @@ create type ducto.cap as (
 );
 comment on type ducto.cap is
     'A row of credit_spend_caps.';
+
+create type ducto.member as (
+    account_id text,
+    user_id text,
+    role text,
+    spend_cap numeric,
+    cap_type text,
+    window_start timestamptz,
+    window_end timestamptz,
+    spent numeric,
+    held numeric,
+    created_at timestamptz
+);
+comment on type ducto.member is
+    'A row of credit_team_members.';
 
 create type ducto.lot as (
     kind text,

@@ -4,7 +4,6 @@ create or replace view ducto.accounts_now as
 select
     a.account_id,
     a.kind,
-    a.name,
     a.plan_key,
     a.plan_since,
     a.period_anchor,

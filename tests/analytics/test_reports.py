@@ -235,15 +235,15 @@ def test_a_report_by_anything(ledger: Ledger, roll: bool) -> None:
     assert ledger.rows("spend_report", start=END, end=END + timedelta(days=9)) == []
 
 
-def team_usage(ledger: Ledger) -> None:
-    """A team's entry, as its charge would leave it."""
-    ledger.connection.execute(
-        "update ducto.credit_accounts set kind = 'team' where account_id = 'crew'"
-    )
-    ledger.connection.execute(
-        "insert into ducto.credit_transactions"
-        " (account_id, actor_id, type, amount, balance_after, created_at)"
-        " values ('crew', 'ann', 'usage', -6, 94, '2026-03-07Z')"
+def team_usage(ledger: Ledger, at: datetime, cost: int) -> None:
+    """What a team pays for ann."""
+    ledger.at(at)
+    ledger.call("add_team_member", team_id="crew", user_id="ann")
+    ledger.call(
+        "deduct_team",
+        team_id="crew",
+        user_id="ann",
+        metrics={"model": "mini", "input_tokens": cost},
     )
 
 
@@ -255,9 +255,9 @@ def test_what_teams_paid_counts_for_the_user_and_for_the_team(
         ledger.publish(models={"mini": "input_tokens"})
         ledger.at(START)
         ledger.grant("ann", 100)
-        ledger.grant("crew", 100)
+        ledger.call("create_team", name="Crew", initial_balance=100, team_id="crew")
         use(ledger, "ann", utc(2026, 3, 5), 2)
-        team_usage(ledger)
+        team_usage(ledger, utc(2026, 3, 7), 6)
         rolled(ledger, roll)
         (row,) = ledger.rows("spend_by_user", **window())
         assert (row["user_id"], row["spent"]) == ("ann", 8)

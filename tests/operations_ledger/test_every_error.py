@@ -94,10 +94,7 @@ def team_not_found(ledger: Ledger) -> Call:
 
 
 def not_a_team_member(ledger: Ledger) -> Call:
-    ledger.connection.execute(
-        "insert into ducto.credit_accounts (account_id, kind, created_at)"
-        " values ('team', 'team', now())"
-    )
+    ledger.call("create_team", name="Team", team_id="team")
     return "quote", {"user_id": "ann", "metrics": USAGE, "team_id": "team"}
 
 

@@ -64,10 +64,7 @@ def test_a_team_is_nobody_to_sign_in_as(
     ledger: Ledger, name: str, arguments: dict[str, Any]
 ) -> None:
     ledger.publish()
-    ledger.connection.execute(
-        "insert into ducto.credit_accounts (account_id, kind, created_at)"
-        " values ('acme', 'team', now())"
-    )
+    ledger.call("create_team", name="Acme", team_id="acme")
     sign_in(ledger, {"sub": "acme"})
     ledger.refused("DU023", name, **arguments)
 

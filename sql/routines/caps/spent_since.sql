@@ -2,7 +2,8 @@
 create or replace function ducto.spent_since(
     p_account_id text,
     p_model text,
-    p_since timestamptz
+    p_since timestamptz,
+    p_actor_id text default null
 )
 returns numeric
 language plpgsql
@@ -16,6 +17,7 @@ begin
             select t.id, -t.amount as amount, t.model, t.pricing_version, t.plan_key
             from ducto.credit_transactions t
             where t.account_id = p_account_id and t.type = 'usage' and t.created_at >= p_since
+                and (p_actor_id is null or t.actor_id = p_actor_id)
         ), covered as materialized (
             -- Priced as the model: by its own name, or by the rate that its name begins with.
             select k.model, k.pricing_version, k.plan_key
@@ -37,6 +39,6 @@ begin
     );
 end
 $$;
-comment on function ducto.spent_since(text, text, timestamptz) is
-    'p_model: only charges priced as this model; empty: all. Reads the ledger: never on a '
-    'charge''s path.';
+comment on function ducto.spent_since(text, text, timestamptz, text) is
+    'p_model: only charges priced as this model; empty: all. p_actor_id: only those of this user. '
+    'Reads the ledger: never on a charge''s path.';

@@ -42,6 +42,9 @@ begin
     if v.has_caps and p_draft.amount > 0 then
         perform ducto.count_caps(v.account_id, p_models, p_draft.amount, p_now);
     end if;
+    if v.kind = 'team' and p_draft.amount > 0 then
+        perform ducto.count_member(v.account_id, p_entry.actor_id, p_draft.amount, p_now);
+    end if;
     if p_draft.events is not null then
         perform ducto.write_event(
             v.account_id, p_entry.actor_id, e ->> 'type', p_now, e -> 'data'

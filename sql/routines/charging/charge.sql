@@ -79,6 +79,8 @@ begin
                     p_account_id, p_metrics, p_idempotency_key, p_metadata, p_occurred_at
                 )
             else true end
+        and case when a.kind = 'team' or p_actor_id <> p_account_id
+            then ducto.may_spend(a.kind, p_account_id, p_actor_id) else true end
     returning a.kind, a.draw_lot, p.version, a.headroom_plan, p.cost,
         case when a.draw_free then p.cost else 0 end,
         a.balance - case when a.draw_free then 0 else a.drawn end,
@@ -96,7 +98,8 @@ begin
         into v_kind, v_lot_id, v_version, v_plan_key, v_cost, v_free, v_balance, v_available,
             v_created_at, v_parts, v_stored, v_warnings
         from ducto.draw_headroom(
-            p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
+            p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata,
+            p_occurred_at
         ) d;
     end if;
     if v_cost is not null then

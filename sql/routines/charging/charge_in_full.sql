@@ -52,7 +52,7 @@ begin
     if p_hold.reservation_id is null then
         v := ducto.draw(v_account, (v_price -> 'cost')::numeric, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');
-        v := ducto.decide(v, v_account, v_terms, v_models, v.amount, p_now);
+        v := ducto.decide(v, v_account, p_actor_id, v_terms, v_models, v.amount, p_now);
     else
         v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');

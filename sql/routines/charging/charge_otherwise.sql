@@ -17,8 +17,12 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_failure jsonb := ducto.check_charge(
-        p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
+    v_failure jsonb := coalesce(
+        case when p_actor_id is distinct from p_account_id
+            then ducto.check_payer(p_account_id, p_actor_id) end,
+        ducto.check_charge(
+            p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
+        )
     );
     v_account ducto.account;
 begin

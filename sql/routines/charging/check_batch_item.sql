@@ -11,10 +11,14 @@ begin
     if (
         jsonb_typeof(p_item) = 'object'
         and p_item - '{
-            user_id,metrics,amount,job_name,idempotency_key,metadata,occurred_at
+            user_id,team_id,metrics,amount,job_name,idempotency_key,metadata,occurred_at
         }'::text[] = '{}'
         and jsonb_typeof(p_item -> 'user_id') = 'string'
         and length(p_item ->> 'user_id') between 1 and 200
+        and (coalesce(p_item -> 'team_id', 'null') = 'null' or (
+            jsonb_typeof(p_item -> 'team_id') = 'string'
+            and length(p_item ->> 'team_id') between 1 and 200
+        ))
         and coalesce(jsonb_typeof(p_item -> 'idempotency_key'), 'null') in ('string', 'null')
         and coalesce(jsonb_typeof(p_item -> 'job_name'), 'null') in ('string', 'null')
         and coalesce(jsonb_typeof(p_item -> 'amount'), 'null') in ('number', 'null')

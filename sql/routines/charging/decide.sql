@@ -1,7 +1,9 @@
--- Whether a charge or a hold may happen: frozen, feature, caps, floor, in this order.
+-- Whether a charge or a hold may happen: frozen, feature, caps, floor, in this order, and for a team
+-- its member.
 create or replace function ducto.decide(
     p_draft ducto.draft,
     p_account ducto.account,
+    p_actor_id text,
     p_terms ducto.terms,
     p_models text[],
     p_capped numeric,
@@ -50,11 +52,14 @@ begin
             'floor', trim_scale(p_terms.floor)
         ));
     end if;
+    if p_account.kind = 'team' then
+        return ducto.decide_member(v, p_account, p_actor_id, p_capped, p_now);
+    end if;
     return v;
 end
 $$;
 comment on function ducto.decide(
-    ducto.draft, ducto.account, ducto.terms, text[], numeric, timestamptz
+    ducto.draft, ducto.account, text, ducto.terms, text[], numeric, timestamptz
 ) is
     'The draft with its failure, warnings and events. p_models: of the caps that cover it; '
     'p_capped: what counts against them.';

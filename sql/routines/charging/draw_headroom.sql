@@ -3,6 +3,7 @@
 -- was locked; where that has changed since, nothing is drawn.
 create or replace function ducto.draw_headroom(
     p_account_id text,
+    p_actor_id text,
     p_metrics jsonb,
     p_amount numeric,
     p_idempotency_key text,
@@ -45,6 +46,8 @@ begin
         and not (a.keyed_holds and p_idempotency_key is not null and ducto.check_hold_key(
             p_account_id, p_idempotency_key, null
         ) is not null)
+        and case when a.kind = 'team' or p_actor_id <> p_account_id
+            then ducto.may_spend(a.kind, p_account_id, p_actor_id) else true end
     returning a.kind, a.draw_lot, v_version, a.headroom_plan, v_cost,
         case when a.draw_free then v_cost else 0 end,
         a.balance - case when a.draw_free then 0 else a.drawn end,

@@ -23,7 +23,8 @@ begin
     v_results := array_fill(null::jsonb, array[jsonb_array_length(p_charges)]);
     -- Accounts are locked in one pass and one order, those that come into being among them.
     for v_one in
-        select c.item ->> 'user_id' collate "C" as user_id,
+        select coalesce(c.item ->> 'team_id', c.item ->> 'user_id') collate "C" as account_id,
+            count(c.item ->> 'team_id') as of_teams, count(*) as items_all,
             array_agg(c.place::integer order by c.place) as places,
             array_agg(c.item order by c.place) as items
         from jsonb_array_elements(p_charges) with ordinality c (item, place)
@@ -31,11 +32,12 @@ begin
         group by 1
         order by 1
     loop
-        v_more := ducto.draw_together(v_one.user_id, v_one.places, v_one.items);
-        if v_more is null then
-            perform ducto.lock_account(v_one.user_id);
-        else
+        v_more := case when v_one.of_teams = 0
+            then ducto.draw_together(v_one.account_id, v_one.places, v_one.items) end;
+        if v_more is not null then
             v_bookings := v_bookings || v_more;
+        elsif v_one.of_teams < v_one.items_all or ducto.is_team(v_one.account_id) then
+            perform ducto.lock_account(v_one.account_id);
         end if;
     end loop;
     v_used := ducto.used_keys(v_bookings);
@@ -55,7 +57,7 @@ end
 $$;
 comment on function public.ducto_deduct_batch(jsonb) is
     'Charges many usages of many users in one call. p_charges: up to 1000 objects with user_id, '
-    'one of metrics, amount or job_name, and optionally idempotency_key, metadata and occurred_at '
-    '(ISO 8601 with a zone). Returns one result per item, in order: status ok, denied or error; '
-    'an item that fails spoils no other. Errors raised: DU017 (not an array). Callers: service, '
-    'admin. Idempotent item by item.';
+    'one of metrics, amount or job_name, and optionally team_id (the team pays), idempotency_key, '
+    'metadata and occurred_at (ISO 8601 with a zone). Returns one result per item, in order: '
+    'status ok, denied or error; an item that fails spoils no other. Errors raised: DU017 (not an '
+    'array). Callers: service, admin. Idempotent item by item.';

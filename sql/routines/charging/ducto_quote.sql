@@ -42,7 +42,10 @@ begin
         select sum(d.remaining) from unnest(v_due) d where d.kind = 'signup_bonus'
     ), 0);
     v_models := ducto.cap_models(v_terms.version, v_terms.plan_key, p_metrics ->> 'model');
-    v := ducto.decide(v, v_account, v_terms, v_models, v.amount, v_now);
+    v := ducto.decide(v, v_account, p_user_id, v_terms, v_models, v.amount, v_now);
+    if v.failure ->> 'status' = 'error' then
+        perform ducto.raise_error(v.failure ->> 'code', v.failure);
+    end if;
     return ducto.quote_result(
         p_user_id, p_team_id, v, v_price, v_account, v_terms,
         ducto.cap_states(v_account.account_id, v_models, v.amount, v_now)

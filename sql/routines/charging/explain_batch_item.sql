@@ -14,14 +14,14 @@ begin
     end if;
     for v_key in select jsonb_object_keys(p_item) loop
         if v_key not in (
-            'user_id', 'metrics', 'amount', 'job_name', 'idempotency_key', 'metadata',
-            'occurred_at'
+            'user_id', 'team_id', 'metrics', 'amount', 'job_name', 'idempotency_key',
+            'metadata', 'occurred_at'
         ) then
             return ducto.invalid(v_key, format(
-                'A charge of a batch has no key %s; it has user_id, metrics, amount, '
-                'job_name, idempotency_key, metadata, occurred_at.', v_key
+                'A charge of a batch has no key %s; it has user_id, team_id, metrics, '
+                'amount, job_name, idempotency_key, metadata, occurred_at.', v_key
             ));
-        elsif v_key in ('user_id', 'job_name', 'idempotency_key')
+        elsif v_key in ('user_id', 'team_id', 'job_name', 'idempotency_key')
             and jsonb_typeof(p_item -> v_key) not in ('string', 'null')
         then
             return ducto.invalid(v_key, format('%s must be a string.', v_key));
@@ -29,6 +29,8 @@ begin
     end loop;
     if (length(p_item ->> 'user_id') between 1 and 200) is not true then
         return ducto.invalid('user_id', 'The user id must have 1 to 200 characters.');
+    elsif length(p_item ->> 'team_id') not between 1 and 200 then
+        return ducto.invalid('team_id', 'The team id must have 1 to 200 characters.');
     elsif jsonb_typeof(p_item -> 'amount') not in ('number', 'null') then
         return ducto.invalid('amount', 'amount must be a number.');
     end if;

@@ -20,11 +20,12 @@ begin
             and c.window_start <= p_charge.created_at
             and c.window_end > p_charge.created_at;
     end if;
-    if p_account.kind = 'team' then
+    if p_account.kind = 'team' and p_amount > 0 then
         update ducto.credit_team_members m set spent = greatest(m.spent - p_amount, 0)
         where m.account_id = p_charge.account_id
             and m.user_id = p_charge.actor_id
-            and m.window_start <= p_charge.created_at;
+            and m.window_start <= p_charge.created_at
+            and m.window_end > p_charge.created_at;
     end if;
 end
 $$;

@@ -22,6 +22,9 @@ begin
         update ducto.credit_spend_caps c set held = c.held + p_hold.capped
         where c.account_id = v.account_id and c.model = any (p_models);
     end if;
+    if p_hold.capped > 0 and v.kind = 'team' then
+        perform ducto.hold_member(v.account_id, p_hold.actor_id, p_hold.capped);
+    end if;
     if p_events is not null then
         perform ducto.write_event(
             v.account_id, p_hold.actor_id, e ->> 'type', p_now, e -> 'data'

@@ -54,7 +54,9 @@ begin
     if v_account.has_caps then
         v_models := ducto.cap_models(v_terms.version, v_terms.plan_key, v_hold.model);
     end if;
-    v := ducto.decide(v, v_account, v_terms, v_models, v_hold.capped, v_now);
+    v := ducto.decide(
+        v, v_account, v_hold.actor_id, v_terms, v_models, v_hold.capped, v_now
+    );
     if v.failure is null
         and coalesce(v_terms.max_concurrent, v_terms.max_concurrent_operation) is not null
     then

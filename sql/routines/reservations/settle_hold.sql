@@ -30,6 +30,9 @@ begin
         update ducto.credit_spend_caps c set held = greatest(c.held - v_capped, 0)
         where c.account_id = p_hold.account_id and c.model = any (p_models);
     end if;
+    if v_capped > 0 and p_account.kind = 'team' then
+        perform ducto.hold_member(p_hold.account_id, p_hold.actor_id, -v_capped);
+    end if;
 end
 $$;
 comment on function ducto.settle_hold(

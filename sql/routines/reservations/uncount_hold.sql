@@ -29,6 +29,9 @@ begin
             ducto.cap_models(p_hold.pricing_version, p_hold.plan_key, p_hold.model)
         );
     end if;
+    if v_capped > 0 and v.kind = 'team' then
+        perform ducto.hold_member(v.account_id, p_hold.actor_id, -v_capped);
+    end if;
     v.held := v.held - p_freed;
     return v;
 end

@@ -1,18 +1,15 @@
 -- A user's membership of a team; raises DU015 or DU016.
 create or replace function ducto.find_team_member(p_team_id text, p_user_id text)
-returns ducto.credit_team_members
+returns ducto.member
 language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_member ducto.credit_team_members;
+    v_member ducto.member;
 begin
-    if not exists (
-        select from ducto.credit_accounts a
-        where a.account_id = p_team_id and a.kind = 'team'
-    ) then
+    if not ducto.is_team(p_team_id) then
         perform ducto.raise_error('DU015', jsonb_build_object('team_id', p_team_id));
     end if;
     select m.* into v_member from ducto.credit_team_members m

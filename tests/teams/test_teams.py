@@ -251,9 +251,10 @@ def test_teams_are_listed_page_by_page_and_by_member(ledger: Ledger) -> None:
         "created_at": NOW,
     }
     assert [row["team_id"] for row in ledger.rows("list_teams", after="b")] == ["c"]
-    assert [
-        (row["team_id"], row["role"]) for row in ledger.rows("list_teams", user_id="olga")
-    ] == [("a", "owner"), ("c", "owner")]
+    assert [(row["team_id"], row["role"]) for row in ledger.rows("list_teams", user_id="olga")] == [
+        ("a", "owner"),
+        ("c", "owner"),
+    ]
     assert [row["role"] for row in ledger.rows("list_teams", user_id="ann")] == ["admin"]
     assert ledger.rows("list_teams", user_id="nobody") == []
 
@@ -300,7 +301,12 @@ def test_only_members_spend(ledger: Ledger, crew: str) -> None:
     usage = {"model": "mini", "input_tokens": 1}
     for raised in (True, False):
         detail = ledger.refused(
-            "DU016", "deduct_team", team_id="crew", user_id="eve", metrics=usage, **{"raise": raised}
+            "DU016",
+            "deduct_team",
+            team_id="crew",
+            user_id="eve",
+            metrics=usage,
+            **{"raise": raised},
         )
         assert (detail["team_id"], detail["user_id"]) == ("crew", "eve")
     ledger.refused("DU016", "reserve", team_id="crew", user_id="eve", amount=1)
@@ -451,7 +457,10 @@ def test_a_team_has_the_plan_it_is_given_and_its_allowance(ledger: Ledger, crew:
     assert (charge["allowance_consumed"], charge["amount"]) == (2, 4)
     # Only what left the balance counts against the cap.
     assert used(ledger, "bob") == 4
-    assert (members(ledger)["bob"]["spent"], members(ledger)["bob"]["allowance_consumed"]) == (4, 10)
+    assert (members(ledger)["bob"]["spent"], members(ledger)["bob"]["allowance_consumed"]) == (
+        4,
+        10,
+    )
     quote = ledger.call(
         "quote", user_id="bob", team_id="crew", metrics={"model": "mini", "input_tokens": 1}
     )

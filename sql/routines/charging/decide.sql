@@ -1,5 +1,5 @@
--- Whether a charge or a hold may happen: frozen, feature, caps, floor, in this order, and for a team
--- its member.
+-- Whether a charge or a hold may happen: frozen, feature, caps, floor, in this order; of a team,
+-- also its member.
 create or replace function ducto.decide(
     p_draft ducto.draft,
     p_account ducto.account,

@@ -1,5 +1,5 @@
--- What a member with a cap has used is what the entries and the holds say; members are of teams, and
--- every team is an account of its own.
+-- What a member with a cap has used is what the entries and the holds say; members are of teams,
+-- and every team is an account of its own.
 create or replace function ducto.check_teams()
 returns table (check_name text, user_id text, detail jsonb)
 language plpgsql

@@ -25,6 +25,6 @@ comment on function public.ducto_check() is
     'Holds the books against themselves and returns a row per violation, none on a healthy '
     'database: balances against lots, lots and debts against allocations, the chain of entries, '
     'each entry against its allocations, refunds against charges, cap and member totals, holds and '
-    'open headroom against their entries, the last 1000 charges against their price, the usage rollup '
-    'against the ledger, and functions that others have planted beside the API. Reads everything: '
-    'run it at quiet times. Callers: admin.';
+    'open headroom against their entries, the last 1000 charges against their price, the usage '
+    'rollup against the ledger, and functions that others have planted beside the API. Reads '
+    'everything: run it at quiet times. Callers: admin.';

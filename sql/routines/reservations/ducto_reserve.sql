@@ -49,6 +49,6 @@ comment on function public.ducto_reserve(
     'Sets credits aside until they are settled, released or p_ttl_seconds (1 to 604800) have '
     'passed: p_amount, or what p_metrics cost. Pins the pricing version. p_operation_type selects '
     'the plan''s policy, p_min_balance may raise its floor, p_required_feature must be in the '
-    'plan. p_team_id: the credits are the team''s. p_raise false returns a denial instead of raising it. Errors: DU003, DU004, DU007, '
-    'DU015, DU016, DU017, DU022; denials: DU001, DU002, DU012, DU013, DU019. Callers: service, admin. '
-    'Idempotent by p_idempotency_key.';
+    'plan. p_team_id: of the team, for its member p_user_id. p_raise false returns a denial '
+    'instead of raising it. Errors: DU003, DU004, DU007, DU015, DU016, DU017, DU022; denials: '
+    'DU001, DU002, DU012, DU013, DU019. Callers: service, admin. Idempotent by p_idempotency_key.';

@@ -1,5 +1,5 @@
 -- A member with the cap that p_member names, counted once, when it is set: what the window has seen
--- of the member's charges so far, and what the member's open holds take. A cap below that is refused.
+-- of the member's charges so far, and what the member's open holds take. A cap below is refused.
 create or replace function ducto.cap_member(p_member ducto.member, p_now timestamptz)
 returns ducto.member
 language plpgsql

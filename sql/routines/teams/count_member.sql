@@ -1,5 +1,5 @@
--- Adds a charge to the running total of its member's cap, starting the window anew that has ended. A
--- member without a cap has none: what such a one spent, the rollup says.
+-- Adds a charge to the running total of its member's cap, starting the window anew that has ended.
+-- A member without a cap has none: what such a one spent, the rollup says.
 create or replace function ducto.count_member(
     p_team_id text,
     p_user_id text,

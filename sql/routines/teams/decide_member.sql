@@ -20,8 +20,8 @@ declare
 begin
     if p_user_id = p_account.account_id then
         v.failure := ducto.invalid('p_user_id', format(
-            '%s is a team. A team pays for a member: name both, with ducto_deduct_team or p_team_id.',
-            p_user_id
+            '%s is a team, which pays for a member: name both, as ducto_deduct_team and p_team_id '
+            'do.', p_user_id
         ));
         return v;
     end if;
@@ -36,10 +36,10 @@ begin
             v.failure := ducto.failure('denied', 'DU001', v_fact || jsonb_build_object(
                 'required', trim_scale(p_amount),
                 'message', format(
-                    'The %s spend cap of %s in the team %s is reached: %s of %s used, %s more asked '
-                    'for; it resets at %s.', v_member.cap_type, p_user_id, p_account.account_id,
-                    v_fact ->> 'used', v_fact ->> 'limit', trim_scale(p_amount),
-                    v_fact ->> 'resets_at'
+                    'The %s spend cap of %s in the team %s is reached: %s of %s used, %s more '
+                    'asked for; it resets at %s.', v_member.cap_type, p_user_id,
+                    p_account.account_id, v_fact ->> 'used', v_fact ->> 'limit',
+                    trim_scale(p_amount), v_fact ->> 'resets_at'
                 ),
                 'hint', 'Wait for the reset, or raise the cap with ducto_update_team_member.'
             ));

@@ -30,7 +30,7 @@ $$;
 comment on function public.ducto_deduct_team(
     text, text, jsonb, text, jsonb, boolean, timestamptz
 ) is
-    'As ducto_deduct, paid by the team: its plan, allowance, caps and balance count, and the cap of '
-    'the member p_user_id, who is the actor. Errors: DU003, DU004, DU007, DU015, DU016, DU017, '
+    'As ducto_deduct, paid by the team: its plan, allowance, caps and balance count, and the cap '
+    'of the member p_user_id, who is the actor. Errors: DU003, DU004, DU007, DU015, DU016, DU017, '
     'DU018, DU022; denials: DU001, DU002, DU013, DU019. Callers: service, admin. Idempotent by '
     'p_idempotency_key, which names one operation of the team.';

@@ -1,6 +1,6 @@
--- Locks the account of a team, where there is one: no account comes into being. What a call that
--- changes a member writes after it is the account's row, so that the headroom is closed and a charge
--- that has waited looks at the members anew.
+-- Locks the account of a team, where there is one: no account comes into being. A call that changes
+-- a member writes the account's row after it, so that the headroom is closed and a charge that has
+-- waited looks at the members anew.
 create or replace function ducto.lock_team(p_team_id text)
 returns ducto.account
 language plpgsql

@@ -1,6 +1,6 @@
--- Whether a charge may be taken out of a team's headroom: its user is a member, and has no cap. Volatile,
--- so that it looks anew where the update that asks has waited for the team's row: every change of a
--- member writes that row.
+-- Whether a charge may be taken out of a team's headroom: its user is a member, and has no cap.
+-- Volatile, so that it looks anew where the update that asks has waited for the team's row: every
+-- change of a member writes that row.
 create or replace function ducto.may_spend(
     p_kind ducto.account_kind,
     p_team_id text,

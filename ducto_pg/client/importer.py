@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ducto_pg import exact_json
@@ -32,6 +33,7 @@ __all__ = ["TEXT_METRICS", "Importer", "Mapper", "Summary", "instant"]
 TEXT_METRICS = frozenset({"model", "operation", "job_name"})
 KEY_LENGTH_MAX = 255
 VALUE_MAX = Decimal(10) ** 26
+WHOLE_MAX = 10**26
 FRACTION_DIGITS_MAX = 40
 DEPTH_MAX = 32
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
@@ -94,12 +96,16 @@ class Mapper:
             found = self._found(values)
         if not found and (self.columns or self.constants.keys() <= TEXT_METRICS):
             raise ValueError("no usage in the row")
-        metrics = {**found, **self.constants}
-        _check(metrics)
-        return metrics
+        for name, value in found.items():
+            # Whole numbers of a usual size are what nearly all of them are.
+            if type(value) is not int or not -WHOLE_MAX < value < WHOLE_MAX:
+                _check(value)
+            if name not in self.known:
+                _check(name)
+        return {**found, **self.constants}
 
     def _found(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        columns: Mapping[str, str] = self.columns
+        columns = self.columns
         if not columns:
             named = self.known - self.constants.keys()
             columns = {name: name for name in values if name in named}
@@ -208,7 +214,7 @@ def _check(value: Any, depth: int = 0) -> None:
     """Refuse what no database could store; what a usage may contain the database decides."""
     kind = type(value)
     if kind is int:
-        if not -VALUE_MAX < value < VALUE_MAX:
+        if not -WHOLE_MAX < value < WHOLE_MAX:
             raise ValueError("a number beyond 10^26")
     elif kind is str:
         if value.isascii():
@@ -242,6 +248,7 @@ def _check_number(number: Decimal) -> None:
         raise ValueError(f"a number beyond 10^26 or {FRACTION_DIGITS_MAX} decimal places")
 
 
+PLAIN_JSON = JSONEncoder(separators=(",", ":"), allow_nan=False)
 Answer: TypeAlias = Mapping[str, Any]
 Batch: TypeAlias = list[tuple[Row, exact_json.Encoded]]
 # What came of a row: the server's answer, or why it did not even get there.
@@ -326,7 +333,7 @@ class Importer:
                 return
             if isinstance(row, Row):
                 try:
-                    charge = exact_json.dumps(self._mapper.charge(row))
+                    charge = _encoded(self._mapper.charge(row))
                     batch.append((row, exact_json.Encoded(charge)))
                 except ValueError as error:
                     refused.append(Reject(row.line, str(error), row.text, row.history))
@@ -384,6 +391,17 @@ class Importer:
         allowance = EXACT.add(summary.allowance_consumed, answer["allowance_consumed"])
         summary.allowance_consumed = allowance
         summary.amount = EXACT.add(summary.amount, answer["amount"])
+
+
+def _encoded(charge: Mapping[str, Any]) -> str:
+    """A charge as JSON; one without fractions, as nearly all are, by the standard library.
+
+    There is no float in it: numbers were read as int and Decimal, and Decimal is left to our own.
+    """
+    try:
+        return PLAIN_JSON.encode(charge)
+    except TypeError:
+        return exact_json.dumps(charge)
 
 
 def _reason(answer: Answer) -> str | None:

@@ -28,7 +28,7 @@ from ducto_pg.cli.progress import Progress, duration
 
 if TYPE_CHECKING:
     from ducto_pg.client.importer import Importer, Summary
-    from ducto_pg.client.manager import CreditManager
+    from ducto_pg.client.store import Store
     from ducto_pg.client.usage_file import Origin, Reject, UsageFile
 
 BATCH_MAX = 1000
@@ -268,12 +268,12 @@ def _refuse_same_file(stream: BinaryIO, rejects: Path, file: str) -> None:
         raise click.UsageError("the rejects file cannot be the file that is imported")
 
 
-def _metric_names(manager: CreditManager) -> frozenset[str]:
+def _metric_names(store: Store) -> frozenset[str]:
     """What the active pricing knows; there is nothing to import into without a pricing."""
     from ducto_pg.client.importer import TEXT_METRICS
     from ducto_pg.plpython.names import STANDARD_METRICS
 
-    config = manager.get_pricing().config or {}
+    config = store.call("ducto_pricing_get")["config"]
     extra = [name for name in config.get("metrics") or [] if isinstance(name, str)]
     return frozenset([*STANDARD_METRICS, *TEXT_METRICS, *extra])
 
@@ -309,7 +309,6 @@ def _import(
 ) -> None:
     from ducto_pg.cli.stores import open_store
     from ducto_pg.client.importer import Importer, Mapper
-    from ducto_pg.client.manager import CreditManager
     from ducto_pg.client.usage_file import UnusableFileError, UsageFile, form_of
 
     reader = UsageFile(
@@ -321,7 +320,7 @@ def _import(
         raise CliError(str(error), name="unusable_file") from None
     origin = order.origin(reader)
     with open_store(dsn) as store:
-        known = _metric_names(CreditManager(store))
+        known = _metric_names(store)
         _check_names(order, known)
         _check_columns(order, reader, known)
         mapper = Mapper(

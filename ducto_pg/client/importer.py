@@ -16,12 +16,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from decimal import Decimal
+from decimal import Context, Decimal
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ducto_pg import exact_json
-from ducto_pg.client.results import EXACT
 from ducto_pg.client.usage_file import Reject, Row
 from ducto_pg.errors import DatabaseError, InvalidArgumentError
 
@@ -39,6 +38,8 @@ DEPTH_MAX = 32
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
 WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Sums keep every digit.
+SUMS = Context(prec=200)
 # Seconds up to the year 5138; what is larger is milliseconds.
 SECONDS_MAX = Decimal(10) ** 11
 
@@ -387,10 +388,10 @@ class Importer:
             summary.replayed += 1
             return
         summary.charged += 1
-        summary.cost = EXACT.add(summary.cost, answer["cost"])
-        allowance = EXACT.add(summary.allowance_consumed, answer["allowance_consumed"])
+        summary.cost = SUMS.add(summary.cost, answer["cost"])
+        allowance = SUMS.add(summary.allowance_consumed, answer["allowance_consumed"])
         summary.allowance_consumed = allowance
-        summary.amount = EXACT.add(summary.amount, answer["amount"])
+        summary.amount = SUMS.add(summary.amount, answer["amount"])
 
 
 def _encoded(charge: Mapping[str, Any]) -> str:

@@ -111,6 +111,8 @@ _HOMES = {
     "SpendCap": "client.results",
     "Store": "client.store",
     "TeamNotFoundError": "errors",
+    "Team": "client.results",
+    "TeamMember": "client.results",
     "Transaction": "client.results",
     "TransactionConflictError": "errors",
     "TransactionNotFoundError": "errors",

@@ -47,6 +47,8 @@ from ducto_pg.client.results import (
     Rollup,
     SpendCap,
     SweepResult,
+    Team,
+    TeamMember,
     Transaction,
     UsageEvent,
     UsageStats,
@@ -298,6 +300,26 @@ class AsyncCreditManager:
         )
         return await self._charge("ducto_deduct_amount", params)
 
+    async def deduct_team(
+        self,
+        team_id: Identifier,
+        user_id: Identifier,
+        metrics: Metrics,
+        *,
+        idempotency_key: Identifier | None = None,
+        metadata: Json | None = None,
+        occurred_at: datetime | None = None,
+    ) -> Charge:
+        """Charge a usage of a member to the team; raises as `deduct` does.
+
+        Also TeamNotFoundError, NotATeamMemberError, and CapReachedError for the member's own cap.
+        Calls ducto_deduct_team.
+        """
+        params = needed(p_team_id=team_id, p_user_id=user_id, p_metrics=metrics) | given(
+            p_idempotency_key=idempotency_key, p_metadata=metadata, p_occurred_at=occurred_at
+        )
+        return await self._charge("ducto_deduct_team", params)
+
     async def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
@@ -344,8 +366,9 @@ class AsyncCreditManager:
         ttl_seconds: int | None = None,
         required_feature: str | None = None,
         idempotency_key: Identifier | None = None,
+        team_id: Identifier | None = None,
     ) -> Hold:
-        """Set credits aside: an amount, or the estimated price of a usage.
+        """Set credits aside, the user's or a team's: an amount, or the price of a usage.
 
         For 600 seconds, or `ttl_seconds` (at most 604800). An operation that `metrics` name goes
         before the default `operation_type`. Raises InsufficientCreditsError,
@@ -361,6 +384,7 @@ class AsyncCreditManager:
             p_required_feature=required_feature,
             p_idempotency_key=idempotency_key,
             p_metadata=metadata,
+            p_team_id=team_id,
         )
         answer = await self._store.call("ducto_reserve", **params, p_raise=False)
         await self._report(hold_events(answer))
@@ -420,6 +444,7 @@ class AsyncCreditManager:
         ttl_seconds: int | None = None,
         required_feature: str | None = None,
         metadata: Json | None = None,
+        team_id: Identifier | None = None,
     ) -> AsyncIterator[Bill]:
         """Reserve the estimate, run the block, and charge what `bill.settle(usage)` reports.
 
@@ -435,6 +460,7 @@ class AsyncCreditManager:
             ttl_seconds=ttl_seconds,
             required_feature=required_feature,
             metadata=metadata,
+            team_id=team_id,
         )
         bill = Bill(hold)
         try:
@@ -588,6 +614,143 @@ class AsyncCreditManager:
         """
         params = needed(p_user_id=user_id) | given(p_amount=amount, p_model=model)
         return CapCheck.parse(await self._store.call("ducto_check_spend_cap", **params))
+
+    # Teams -------------------------------------------------------------------------------------
+
+    async def create_team(
+        self,
+        name: str,
+        initial_balance: Amount | None = None,
+        *,
+        team_id: Identifier | None = None,
+        owner_id: Identifier | None = None,
+        idempotency_key: Identifier | None = None,
+        metadata: Json | None = None,
+    ) -> Team:
+        """A pool of credits that its members' usage is charged to.
+
+        `team_id` is its id, which may be no user's (None: one is made up), `owner_id` its first
+        member. Raises IdempotencyConflictError. Calls ducto_create_team.
+        """
+        params = needed(p_name=name) | given(
+            p_initial_balance=initial_balance,
+            p_team_id=team_id,
+            p_owner_id=owner_id,
+            p_idempotency_key=idempotency_key,
+            p_metadata=metadata,
+        )
+        return Team.parse(await self._store.call("ducto_create_team", **params))
+
+    async def get_team(self, team_id: Identifier) -> Team:
+        """The team and its balance. Raises TeamNotFoundError. Calls ducto_get_team."""
+        return Team.parse(await self._store.call("ducto_get_team", **needed(p_team_id=team_id)))
+
+    async def list_teams(
+        self,
+        *,
+        limit: int | None = None,
+        after: Identifier | None = None,
+        user_id: Identifier | None = None,
+    ) -> list[Team]:
+        """Teams by id, from behind the id `after`; of one user, with the role there.
+
+        Calls ducto_list_teams.
+        """
+        params = given(p_limit=limit, p_after=after, p_user_id=user_id)
+        return [Team.parse(row) for row in await self._store.rows("ducto_list_teams", **params)]
+
+    async def add_team_credits(
+        self,
+        team_id: Identifier,
+        amount: Amount,
+        tx_type: str = "adjustment",
+        metadata: Json | None = None,
+        expires_at: datetime | None = None,
+        *,
+        priority: int | None = None,
+        category: str | None = None,
+        idempotency_key: Identifier | None = None,
+    ) -> Grant:
+        """Add credits to a team, as `add_credits` does. Raises TeamNotFoundError.
+
+        Calls ducto_add_team_credits.
+        """
+        params = needed(p_team_id=team_id, p_amount=amount, p_type=tx_type) | given(
+            p_expires_at=expires_at,
+            p_priority=priority,
+            p_category=category,
+            p_idempotency_key=idempotency_key,
+            p_metadata=metadata,
+        )
+        answer = await self._store.call("ducto_add_team_credits", **params)
+        await self._report([] if answer["replayed"] else [("credits.added", answer)])
+        return Grant.parse(answer)
+
+    async def add_team_member(
+        self,
+        team_id: Identifier,
+        user_id: Identifier,
+        role: str | None = None,
+        spend_cap: Amount | None = None,
+        *,
+        cap_type: str | None = None,
+    ) -> TeamMember:
+        """Let a user charge the team, up to `spend_cap` credits a month, or day or week.
+
+        `role` is member, admin or owner, for the application to act on; `cap_type` daily, weekly
+        or monthly. Raises TeamNotFoundError. Calls ducto_add_team_member.
+        """
+        params = needed(p_team_id=team_id, p_user_id=user_id) | given(
+            p_role=role, p_spend_cap=spend_cap, p_cap_type=cap_type
+        )
+        return TeamMember.parse(await self._store.call("ducto_add_team_member", **params))
+
+    async def update_team_member(
+        self,
+        team_id: Identifier,
+        user_id: Identifier,
+        role: str | None = None,
+        spend_cap: Amount | None = None,
+        *,
+        cap_type: str | None = None,
+        remove_cap: bool | None = None,
+    ) -> TeamMember:
+        """Change a member's role or cap; what is None stays as it is.
+
+        Raises TeamNotFoundError, NotATeamMemberError. Calls ducto_update_team_member.
+        """
+        params = needed(p_team_id=team_id, p_user_id=user_id) | given(
+            p_role=role, p_spend_cap=spend_cap, p_cap_type=cap_type, p_remove_cap=remove_cap
+        )
+        return TeamMember.parse(await self._store.call("ducto_update_team_member", **params))
+
+    async def remove_team_member(self, team_id: Identifier, user_id: Identifier) -> None:
+        """Take a user out of the team; open holds can still be settled.
+
+        Raises TeamNotFoundError, NotATeamMemberError. Calls ducto_remove_team_member.
+        """
+        params = needed(p_team_id=team_id, p_user_id=user_id)
+        await self._store.call("ducto_remove_team_member", **params)
+
+    async def list_team_members(
+        self,
+        team_id: Identifier,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
+        after: Identifier | None = None,
+    ) -> list[TeamMember]:
+        """The members, their caps, and what each spent of the team from `start` to before `end`.
+
+        The whole UTC days of this month, unless told. Raises TeamNotFoundError.
+        Calls ducto_list_team_members.
+        """
+        params = needed(p_team_id=team_id) | given(
+            p_start=start, p_end=end, p_limit=limit, p_after=after
+        )
+        rows = await self._store.rows("ducto_list_team_members", **params)
+        return [TeamMember.parse(row) for row in rows]
 
     # Pricing -----------------------------------------------------------------------------------
 

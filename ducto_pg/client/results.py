@@ -43,6 +43,8 @@ __all__ = [
     "Spend",
     "SpendCap",
     "SweepResult",
+    "Team",
+    "TeamMember",
     "Transaction",
     "UsageEvent",
     "UsageStats",
@@ -611,6 +613,52 @@ class Rollup(Result):
 
     entries: int = 0
     complete: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team(Result):
+    """A pool of credits: `available = balance + allowance_remaining - held`.
+
+    Source: ducto_create_team, ducto_get_team, ducto_list_teams.
+    """
+
+    team_id: str
+    name: str
+    balance: Decimal = ZERO
+    allowance_remaining: Decimal = ZERO
+    held: Decimal = ZERO
+    available: Decimal = ZERO
+    debt: Decimal | None = None
+    member_count: int = 0
+    role: str | None = None
+    plan_key: str | None = None
+    status: str = "active"
+    lifetime_granted: Decimal | None = None
+    lifetime_spent: Decimal | None = None
+    metadata: Mapping[str, Any] | None = None
+    created_at: datetime | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamMember(Result):
+    """A user in a team; `used` and `remaining` are of the cap's window, None without a cap.
+
+    Source: ducto_add_team_member, ducto_update_team_member, ducto_list_team_members.
+    """
+
+    team_id: str | None = None
+    user_id: str
+    role: str | None = None
+    spend_cap: Decimal | None = None
+    cap_type: str | None = None
+    used: Decimal | None = None
+    remaining: Decimal | None = None
+    resets_at: datetime | None = None
+    spent: Decimal | None = None
+    allowance_consumed: Decimal | None = None
+    charges: int | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

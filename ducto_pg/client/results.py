@@ -172,6 +172,7 @@ class Grant(Result):
     transaction_id: int
     lot_id: int | None = None
     user_id: str
+    team_id: str | None = None
     type: str | None = None
     amount: Decimal
     balance_after: Decimal
@@ -241,6 +242,7 @@ class Transaction(Result):
     reservation_id: UUID | None = None
     metadata: Mapping[str, Any] | None = None
     created_at: datetime
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +318,7 @@ class Hold(Result):
 
     reservation_id: UUID
     user_id: str | None = None
+    team_id: str | None = None
     amount: Decimal = ZERO
     held: Decimal = ZERO
     state: str | None = None
@@ -452,6 +455,7 @@ class Explanation(Result):
     lots: tuple[Any, ...] = ()
     refunds: tuple[Any, ...] = ()
     created_at: datetime | None = None
+    occurred_at: datetime | None = None
     idempotency_key: str | None = None
     metadata: Mapping[str, Any] | None = None
     allocations: tuple[Any, ...] = ()

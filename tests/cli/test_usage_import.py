@@ -436,3 +436,54 @@ def test_the_rejects_of_an_earlier_import_stay_until_there_are_new_ones(
     assert not rejects.exists()
     assert run("usage", "import", file, *options, "--rejects", "/dev/null").exit_code == 0
     assert Path("/dev/null").is_char_device()
+
+
+def test_when_the_usage_happened_is_kept_and_counted_there(
+    ann: CreditManager, run: Run, dsn: str, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / "e.csv",
+        "input_tokens,at\n"
+        "100,2026-05-01T12:00:00.25Z\n"
+        "200,1777636800\n"
+        "300,2026-05-02 12:00\n"
+        "400,2999-01-01T00:00:00Z\n"
+        "500,\n",
+    )
+    command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4",
+               "--time-column", "at"]  # fmt: skip
+    assert run(*command).exit_code == 3
+    result = run(*command, "--time-zone", "Asia/Tokyo")
+    assert result.exit_code == 3
+    with Path(f"{file}.rejects.csv").open(newline="") as rejects:
+        reasons = [(row["line"], row["reason"]) for row in csv.DictReader(rejects)]
+    assert [line for line, _ in reasons] == ["5", "6"]
+    assert "not in the future" in reasons[0][1]
+    assert reasons[1][1] == "no time in at"
+    with psycopg.connect(dsn) as connection:
+        connection.execute("set timezone = 'UTC'")
+        rows = connection.execute(
+            "select occurred_at::text from ducto.credit_transactions where type = 'usage'"
+            " order by id"
+        ).fetchall()
+    assert [row[0] for row in rows] == [
+        "2026-05-01 12:00:00.25+00",
+        "2026-05-01 12:00:00+00",
+        "2026-05-02 03:00:00+00",
+    ]
+    assert ledger_sum(dsn) == 3 + 6 + 9
+
+
+def test_importing_again_is_no_slower_than_importing(make_db: MakeDb, tmp_path: Path) -> None:
+    """Every row is only looked up; with a wide margin, since others use this machine too."""
+    dsn = make_db()
+    prepare(dsn)
+    file = write(tmp_path / "e.csv", "input_tokens\n" + "".join(f"{n}\n" for n in range(1, 10_001)))
+    command = ["usage", "import", file, "--user", "ann", "--set", "model=mini", "--json"]
+    seconds = []
+    for charged in (10_000, 0, 0):
+        started = time.monotonic()
+        done = program(dsn, *command)
+        seconds.append(time.monotonic() - started)
+        assert exact_json.loads(done.stdout)["charged"] == charged
+    assert min(seconds[1:]) < 2 * seconds[0]

@@ -4,12 +4,15 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
 declare
     v_results jsonb[];
     v_bookings ducto.booking[] := '{}'::ducto.booking[];
     v_more ducto.booking[];
     v_used text[];
+    v_left text[] := '{}'::text[];
+    v_again text[] := '{}'::text[];
     v_item jsonb;
     v_one record;
 begin
@@ -38,11 +41,24 @@ begin
             v_bookings := v_bookings || v_more;
         elsif v_one.of_teams < v_one.items_all or ducto.is_team(v_one.account_id) then
             perform ducto.lock_account(v_one.account_id);
+            if v_one.of_teams = 0 then
+                v_left := v_left || v_one.account_id;
+            end if;
         end if;
     end loop;
     v_used := ducto.used_keys(v_bookings);
     if v_used <> '{}' then
         v_bookings := ducto.put_back(v_bookings, v_used);
+    end if;
+    -- What was charged before is answered as it was; the rest of those accounts is drawn anew.
+    for v_one in
+        select r.place, r.result from ducto.replay_together(p_charges, v_left || v_used) r
+    loop
+        v_results[v_one.place] := v_one.result;
+        v_again := array_append(v_again, v_one.result ->> 'user_id');
+    end loop;
+    if v_again <> '{}' then
+        v_bookings := v_bookings || ducto.draw_rest(p_charges, v_results, v_again);
     end if;
     for v_one in select b.place, b.result from ducto.book_together(v_bookings) b loop
         v_results[v_one.place] := v_one.result;

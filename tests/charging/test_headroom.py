@@ -143,7 +143,7 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
                     else kind
                 )
             except psycopg.Error as error:
-                outcomes.append(error.sqlstate)
+                outcomes.append(str(error.sqlstate))
         assert outcomes[0] == outcomes[1]
         drawn += D(str(account(priced, "fast")["drawn"])) > 0
     assert drawn > 10

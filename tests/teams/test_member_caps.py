@@ -59,7 +59,8 @@ def test_a_member_spends_up_to_the_cap_and_others_go_on(ledger: Ledger) -> None:
 
 
 def test_a_denial_is_recorded_with_the_team_and_the_user(ledger: Ledger) -> None:
-    result = use(ledger, "ann", 11, **{"raise": False})
+    quietly: dict[str, Any] = {"raise": False}
+    result = use(ledger, "ann", 11, **quietly)
     assert (result["status"], result["code"], result["team_id"]) == ("denied", "DU001", "crew")
     assert result["hint"].endswith("ducto_update_team_member.")
     row = ledger.value(

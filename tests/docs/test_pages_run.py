@@ -33,6 +33,7 @@ PAGES = [
     "docs/operations.md",
     "docs/pricing.md",
     "docs/sql-api.md",
+    "docs/teams.md",
     "docs/tutorial.md",
 ]
 # Pages whose code is somebody else's to run.

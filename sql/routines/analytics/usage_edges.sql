@@ -14,6 +14,7 @@ set search_path = pg_catalog, pg_temp
 set enable_indexscan = on
 set max_parallel_workers_per_gather = 0
 set enable_memoize = off
+set jit = off
 as $$
     select e.*
     from (

@@ -18,9 +18,14 @@ begin
     if p_idempotency_key is null then
         return null;
     end if;
+    -- The first key from here on: in this order only the index of keys has them, so that an empty
+    -- table's statistics cannot choose the other one.
     select t.* into v_entry from ducto.credit_transactions t
-    where t.account_id = p_account.account_id and t.idempotency_key = p_idempotency_key;
-    if not found then
+    where t.account_id = p_account.account_id and t.idempotency_key >= p_idempotency_key
+    order by t.idempotency_key
+    limit 1;
+    if (v_entry.idempotency_key = p_idempotency_key) is not true then
+        v_entry := null;
         v_conflict := ducto.check_hold_key(p_account.account_id, p_idempotency_key, null);
     elsif v_entry.fingerprint is distinct from p_fingerprint then
         v_conflict := ducto.key_conflict(p_account.account_id, p_idempotency_key, v_entry.id);

@@ -15,6 +15,7 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_entry ducto.entry;
@@ -22,9 +23,13 @@ begin
     if p_idempotency_key is null then
         return null;
     end if;
+    -- The first key from here on: in this order only the index of keys has them, so that an empty
+    -- table's statistics cannot choose the other one.
     select t.* into v_entry from ducto.credit_transactions t
-    where t.account_id = p_account.account_id and t.idempotency_key = p_idempotency_key;
-    if not found then
+    where t.account_id = p_account.account_id and t.idempotency_key >= p_idempotency_key
+    order by t.idempotency_key
+    limit 1;
+    if (v_entry.idempotency_key = p_idempotency_key) is not true then
         return null;
     elsif v_entry.type = 'usage'
         and v_entry.actor_id = p_actor_id

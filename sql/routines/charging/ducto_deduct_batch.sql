@@ -26,14 +26,15 @@ begin
     v_results := array_fill(null::jsonb, array[jsonb_array_length(p_charges)]);
     -- Accounts are locked in one pass and one order, those that come into being among them.
     for v_one in
-        select coalesce(c.item ->> 'team_id', c.item ->> 'user_id') collate "C" as account_id,
+        select coalesce(c.item ->> 'team_id', c.item ->> 'user_id') as account_id,
             count(c.item ->> 'team_id') as of_teams, count(*) as items_all,
             array_agg(c.place::integer order by c.place) as places,
             array_agg(c.item order by c.place) as items
         from jsonb_array_elements(p_charges) with ordinality c (item, place)
         where ducto.check_batch_item(c.item) is null
         group by 1
-        order by 1
+        -- Only here: a collation of its own would follow the id into every look-up.
+        order by min(coalesce(c.item ->> 'team_id', c.item ->> 'user_id') collate "C")
     loop
         v_more := case when v_one.of_teams = 0
             then ducto.draw_together(v_one.account_id, v_one.places, v_one.items) end;
@@ -47,9 +48,7 @@ begin
         end if;
     end loop;
     v_used := ducto.used_keys(v_bookings);
-    if v_used <> '{}' then
-        v_bookings := ducto.put_back(v_bookings, v_used);
-    end if;
+    v_bookings := ducto.put_back(v_bookings, v_used);
     -- What was charged before is answered as it was; the rest of those accounts is drawn anew.
     for v_one in
         select r.place, r.result from ducto.replay_together(p_charges, v_left || v_used) r
@@ -58,7 +57,8 @@ begin
         v_again := array_append(v_again, v_one.result ->> 'user_id');
     end loop;
     if v_again <> '{}' then
-        v_bookings := v_bookings || ducto.draw_rest(p_charges, v_results, v_again);
+        v_more := ducto.draw_rest(p_charges, v_results, v_again);
+        v_bookings := v_bookings || ducto.put_back(v_more, ducto.used_keys(v_more));
     end if;
     for v_one in select b.place, b.result from ducto.book_together(v_bookings) b loop
         v_results[v_one.place] := v_one.result;

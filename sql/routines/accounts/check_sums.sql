@@ -9,12 +9,10 @@ as $$
 begin
     if greatest(
         abs(p_account.balance), p_account.debt, p_account.allowance, p_account.held,
-        p_account.granted, p_account.spent
+        p_account.granted, p_account.spent,
+        abs(p_account.balance + p_account.allowance - p_account.held)
     ) >= 1e26 then
-        perform ducto.raise_error('DU017', ducto.invalid('p_amount', format(
-            'A sum of the account %s would reach 10^26, more than can be stored.',
-            p_account.account_id
-        )));
+        perform ducto.raise_error('DU017', ducto.sum_too_large(p_account.account_id));
     end if;
 end
 $$;

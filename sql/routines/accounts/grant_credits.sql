@@ -39,7 +39,6 @@ begin
     v.balance := v.balance + p_amount;
     v.granted := v.granted + p_amount;
     v.stale_at := least(v.stale_at, p_expires_at);
-    perform ducto.check_sums(v);
     v_entry := ducto.write_entry(
         v, p_type, p_amount, v_allocations, p_now, p_idempotency_key, p_fingerprint, p_metadata
     );

@@ -22,6 +22,7 @@ as $$
 declare
     v_entry ducto.entry;
 begin
+    perform ducto.check_sums(p_account);
     insert into ducto.credit_transactions as t (
         account_id, actor_id, type, amount, balance_after, allowance_consumed, allocations,
         idempotency_key, fingerprint, metadata, reference_id, model, created_at

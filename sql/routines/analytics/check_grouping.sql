@@ -9,7 +9,9 @@ as $$
 declare
     v_unknown text;
 begin
-    if p_group_by is null or array_position(p_group_by, null) is not null then
+    if p_group_by is null or array_ndims(p_group_by) > 1
+        or array_position(p_group_by, null) is not null
+    then
         return ducto.invalid(
             'p_group_by', 'A report is grouped by a list of user, team, model and operation.'
         );

@@ -32,6 +32,9 @@ begin
     if coalesce(p_limit, 0) not between 1 and 1000 then
         v_failure := ducto.invalid('p_limit', 'The limit is 1 to 1000.');
     end if;
+    if length(p_user_id) not between 1 and 200 then
+        v_failure := ducto.invalid('p_user_id', 'The user id must have 1 to 200 characters.');
+    end if;
     if p_before is not null then
         select e.* into v_before from ducto.credit_usage_entries e where e.id = p_before;
         if not found then

@@ -62,6 +62,12 @@ begin
             v_account.account_id, p_idempotency_key, p_hold.reservation_id
         );
     end if;
+    if v.failure is null and greatest(
+        abs(v_account.balance - v.amount), v_account.spent + v.amount, v_account.debt + v.debt,
+        abs(v_account.balance + v_account.allowance - v_account.held - v.cost)
+    ) >= 1e26 then
+        v.failure := ducto.sum_too_large(v_account.account_id);
+    end if;
     if v.failure is null then
         -- The row first: it claims the key, and where the key is used nothing else is written.
         if p_hold.reservation_id is not null then

@@ -17,7 +17,11 @@ begin
         else translate(v_error.hint, '[]', '')
     end;
     -- A sentence that the detail brings holds its values already and is taken as it is.
-    return p_detail || jsonb_build_object(
+    return case when octet_length(p_detail::text) < 4000 then p_detail else (
+        select jsonb_object_agg(d.key, case when jsonb_typeof(d.value) = 'string'
+            then to_jsonb(ducto.shorten(d.value #>> '{}', 1000)) else d.value end)
+        from jsonb_each(p_detail) d
+    ) end || jsonb_build_object(
         'code', p_code,
         'error', v_error.name,
         'message', coalesce(

@@ -27,6 +27,11 @@ begin
     if coalesce(p_limit, 0) not between 1 and 1000 then
         perform ducto.raise_error('DU017', ducto.invalid('p_limit', 'The limit is 1 to 1000.'));
     end if;
+    if length(p_user_id) not between 1 and 200 then
+        perform ducto.raise_error('DU017', ducto.invalid(
+            'p_user_id', 'The user id must have 1 to 200 characters.'
+        ));
+    end if;
     return query
     select
         t.account_id, t.name, (o.team -> 'balance')::numeric,

@@ -29,6 +29,7 @@ COMMANDS = {
     "plans": ("ducto_pg.cli.plans:plans", "List plans, and put accounts on them."),
     "report": ("ducto_pg.cli.report:report", "Show who spent what, on which model, when."),
     "caps": ("ducto_pg.cli.caps:caps", "Limit what accounts spend in a day, week or month."),
+    "teams": ("ducto_pg.cli.teams:teams", "Pools of credits that several users spend."),
     "events": ("ducto_pg.cli.events:events", "Watch events, hand them to a command or a webhook."),
     "jobs": ("ducto_pg.cli.jobs:jobs", "Expire, sum up and tidy, on schedules."),
     "check": ("ducto_pg.cli.operations:check", "Verify every invariant of the ledger."),

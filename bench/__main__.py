@@ -14,13 +14,16 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 
 from bench.figures import Figure, heading
-from bench.lab import Lab, lab
+from bench.lab import EVALUATORS, Lab, lab
 from bench.parts import PARTS
 from bench.pgbench import BenchError
 from ducto_pg.install.embedded import EmbeddedError, server_version
 
 ACCOUNTS, QUICK_ACCOUNTS = 100_000, 10_000
-QUICK_PARTS = ("plain", "plan", "batch", "hot", "first", "migrate")
+QUICK_PARTS = (
+    "plain", "plan", "pipeline", "pair", "batch", "import", "hot", "growth", "size", "first",
+    "migrate",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Under --json the report goes where it does not mix with the JSON.
         with (
             redirect_stdout(sys.stderr if options.json else sys.stdout),
-            lab(options.seconds, options.rounds, options.clients, options.accounts) as opened,
+            lab(
+                options.seconds,
+                options.rounds,
+                options.clients,
+                options.accounts,
+                tuple(options.evaluator),
+            ) as opened,
         ):
             report(opened, names, figures)
     except (BenchError, EmbeddedError) as error:
@@ -51,18 +60,22 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--part", action="append", choices=PARTS, help="only this part; may be repeated"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a minute or so: rough, and not all parts"
+        "--quick", action="store_true", help="under three minutes: rough, and not all parts"
     )
     parser.add_argument("--seconds", type=positive, help="of each side in a round (1)")
     parser.add_argument("--rounds", type=positive, help="of each comparison (7)")
     parser.add_argument("--clients", type=counts, help="numbers of clients (1,4,16)")
     parser.add_argument("--accounts", type=positive, help=f"accounts to charge ({ACCOUNTS})")
+    parser.add_argument(
+        "--evaluator", action="append", choices=EVALUATORS, help="only this one (quick: plpython)"
+    )
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
     options = parser.parse_args(argv)
     quick = options.quick
     options.seconds = options.seconds or 1
     options.rounds = options.rounds or (2 if quick else 7)
-    options.clients = options.clients or ((4,) if quick else (1, 4, 16))
+    options.clients = options.clients or ((1, 16) if quick else (1, 4, 16))
+    options.evaluator = options.evaluator or (["plpython"] if quick else list(EVALUATORS))
     options.accounts = options.accounts or (QUICK_ACCOUNTS if quick else ACCOUNTS)
     return options
 
@@ -86,7 +99,7 @@ def report(opened: Lab, names: Sequence[str], figures: list[Figure]) -> None:
     print(describe(opened), flush=True)
     for name in names:
         part = PARTS[name]
-        print(heading(part.title, part.unit, part.budget), flush=True)
+        print(heading(part.title, part.unit), flush=True)
         for each in part.measure(opened):
             figures.append(each)
             print(each.line(), flush=True)
@@ -116,8 +129,8 @@ def describe(opened: Lab) -> str:
     return (
         "PostgreSQL {postgresql}, {architecture}, {processors} processors, {date};"
         " {accounts:,} accounts, {rounds} rounds of {seconds} s\n"
-        "The median of the rounds, then the lowest and the highest; on the right the backend's\n"
-        "processor time per charge: of what it is compared with, and its own."
+        "The median of the rounds, then the lowest and the highest; the budget; on the right the\n"
+        "backend's processor time per charge: of what it is compared with, and its own."
     ).format(**machine(opened))
 
 

@@ -1,3 +1,3 @@
 \set n random(1, :accounts)
 \set key random(1, 9000000000000000000)
-select public.ducto_deduct('user_' || cast(:n as text), :metrics, :key);
+select public.ducto_deduct('{prefix}' || cast(:n as text), :metrics, :key);

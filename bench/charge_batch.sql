@@ -1,2 +1,2 @@
 select public.ducto_deduct_batch(b.charges) from bench.batches b
-where b.id = (select nextval('bench.next_batch'));
+where b.kind = :kind and b.id = (select nextval(cast('bench.next_' || :kind as regclass)));

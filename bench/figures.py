@@ -7,17 +7,23 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+RATIOS = frozenset({
+    "of the floor", "of the plain charge", "of the empty case", "of the batch call",
+    "of one lot", "times the floor's",
+})  # fmt: skip
+COUNTS = frozenset({"bytes", "locks"})
+
 
 @dataclass(frozen=True)
 class Budget:
-    """A bound: a ratio must reach it, a time must stay under it."""
+    """A bound: what must be reached, or what must not be passed."""
 
     bound: float
     at_least: bool = True
 
     def holds(self, value: float) -> bool:
         """Whether a figure keeps it."""
-        return value >= self.bound if self.at_least else value < self.bound
+        return value >= self.bound if self.at_least else value <= self.bound
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Figure:
 
     def line(self) -> str:
         """The figure as a line of the report."""
-        digits = 2 if self.unit in ("of the floor", "of the empty case") else 1
+        digits = 2 if self.unit in RATIOS else 0 if self.unit in COUNTS else 1
         scope = f"{self.clients} client{'s' if self.clients > 1 else ''}" if self.clients else ""
         value = f"{self.value:.{digits}f}"
         spread = f"{self.low:.{digits}f} to {self.high:.{digits}f}"
@@ -56,9 +62,15 @@ class Figure:
         if self.backend is not None:
             backend = f"{self.backend[0]:5.0f} -> {self.backend[1]:5.0f} us"
         return (
-            f"  {self.name:38} {self.evaluator:9} {scope:11} {value:>7}  {spread:15}"
-            f" {self.mark:7}{backend}"
+            f"  {self.name:46} {self.evaluator:9} {scope:10} {value:>7}  {spread:15}"
+            f" {self.bound():9} {self.mark:7}{backend}"
         ).rstrip()
+
+    def bound(self) -> str:
+        """The budget, as it is printed beside the figure."""
+        if self.budget is None:
+            return ""
+        return f"{'>=' if self.budget.at_least else '<='} {self.budget.bound:g}"
 
     def record(self) -> dict[str, Any]:
         """The figure for a machine."""
@@ -84,8 +96,6 @@ def figure(
     )  # fmt: skip
 
 
-def heading(title: str, unit: str, budget: Budget | None) -> str:
+def heading(title: str, unit: str) -> str:
     """What stands above the lines of a part."""
-    if budget is None:
-        return f"\n{title}: {unit}"
-    return f"\n{title}: {unit}, {'at least' if budget.at_least else 'under'} {budget.bound:g}"
+    return f"\n{title}: {unit}"

@@ -18,7 +18,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from bench.pgbench import HERE, BenchError, Load, Pgbench
+from bench.pgbench import HERE, BenchError, Load, Pgbench, Script
 from bench.pricing import copy_versions, plain_config
 from ducto_pg.exact_json import dumps
 from ducto_pg.install.embedded import Cluster
@@ -42,9 +42,44 @@ METRICS = {"model": "gpt-4", "input_tokens": 500, "output_tokens": 200}
 # What METRICS cost; the plan "small" allows just one such charge in a month.
 COST = Decimal("0.027")
 PLANS = {"small": {"free_allowance": COST}, "large": {"free_allowance": 1_000_000}}
+# What a charge costs that is the first after a while is measured on accounts charged only once.
+ONCE_PER_SECOND = 8_000
 HISTORY_ACCOUNTS = 20
 HISTORY_CHARGES = 10_000
 MODELS, MANY_MODELS, MANY_VERSIONS = 4, 2_000, 100
+FEW, MANY = 4, 10_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the accounts of a kind have: a plan, caps on a model (empty: on every charge), lots,
+    open holds; whether they begin with their headroom open, and how many there are (0: as many as
+    were asked for)."""
+
+    plan: str | None = None
+    caps: str | None = None
+    lots: int = 1
+    holds: int = 0
+    opened: bool = True
+    count: int = 0
+
+
+# By the beginning of their names. A cap on a model keeps the headroom closed.
+KINDS = {
+    "user_": Kind(),
+    "pair_": Kind(),
+    "large_": Kind(plan="large", caps=""),
+    "small_": Kind(plan="small", caps=""),
+    "held_": Kind(plan="small", caps="", holds=1),
+    "once_": Kind(opened=False),
+    "capped_": Kind(caps="gpt-4"),
+    "one_": Kind(count=FEW),
+    "lots_": Kind(lots=MANY, count=FEW),
+    "holds_": Kind(holds=MANY, count=FEW),
+    "closed_one_": Kind(caps="gpt-4", count=FEW),
+    "closed_lots_": Kind(caps="gpt-4", lots=MANY, count=FEW),
+    "closed_holds_": Kind(caps="gpt-4", holds=MANY, count=FEW),
+}
 
 
 @dataclass
@@ -57,6 +92,7 @@ class Lab:
     rounds: int
     clients: tuple[int, ...]
     accounts: int
+    evaluators: tuple[Evaluator, ...] = EVALUATORS
     _filled: set[tuple[str, str]] = field(default_factory=set)
 
     def dsn(self, name: str) -> str:
@@ -69,24 +105,31 @@ class Lab:
             link.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         return self.dsn(name)
 
-    def charging(self, evaluator: Evaluator, *plans: str) -> str:
-        """The database of the charges, with the floor in it and accounts on the given plans."""
+    def charging(self, evaluator: Evaluator, *prefixes: str) -> str:
+        """The database of the charges, with the floor in it and accounts of the given kinds."""
         name = f"charging_{evaluator}"
-        if not self._first(name, ""):
-            self._fill(name, plans)
-            return self.dsn(name)
-        dsn = self.create(name)
-        self.install(dsn, evaluator, MODELS)
-        with psycopg.connect(dsn, autocommit=True) as link:
-            link.execute((HERE / "floor.sql").read_bytes())
-            link.execute(
-                "insert into floor.balances"
-                " select 'user_' || n, 1000000 from generate_series(1, %s) n",
-                [self.accounts],
-            )
-            add_accounts(link, "user_", self.accounts, None)
-        self._fill(name, plans)
-        return dsn
+        if self._first(name, ""):
+            dsn = self.create(name)
+            self.install(dsn, evaluator, MODELS)
+            with psycopg.connect(dsn, autocommit=True) as link:
+                link.execute((HERE / "floor.sql").read_bytes())
+                link.execute(
+                    "insert into floor.balances"
+                    " select 'user_' || n, 1000000 from generate_series(1, %s) n",
+                    [self.accounts],
+                )
+        with psycopg.connect(self.dsn(name), autocommit=True) as link:
+            for prefix in ("user_", *prefixes):
+                if self._first(name, prefix):
+                    add_accounts(link, prefix, self.count(prefix), KINDS[prefix])
+            settle(link)
+        return self.dsn(name)
+
+    def count(self, prefix: str) -> int:
+        """How many accounts of a kind there are."""
+        if prefix == "once_":
+            return ONCE_PER_SECOND * (self.seconds * self.rounds + 2)
+        return KINDS[prefix].count or self.accounts
 
     def history(self, evaluator: Evaluator, *, full: bool) -> str:
         """A database of few accounts: with a month of charges, many models and many versions
@@ -96,7 +139,7 @@ class Lab:
         with psycopg.connect(dsn, autocommit=True) as link:
             if full:
                 copy_versions(link, MANY_VERSIONS)
-            add_accounts(link, "small_", HISTORY_ACCOUNTS, "small")
+            add_accounts(link, "small_", HISTORY_ACCOUNTS, Kind("small", "", opened=False))
             if full:
                 bulk(
                     link,
@@ -104,6 +147,7 @@ class Lab:
                     HISTORY_CHARGES,
                     dumps(METRICS),
                 )
+            open_accounts(link, "small_")
             settle(link)
         return dsn
 
@@ -116,21 +160,23 @@ class Lab:
             link.execute("select ducto_pricing_set(%s::jsonb)", [text])
             link.execute((HERE / "seed.sql").read_bytes())
 
-    def load(self, dsn: str, *scripts: str, accounts: int | None = None, charges: int = 1) -> Load:
-        """Clients that run scripts on so many accounts."""
+    def load(
+        self,
+        dsn: str,
+        *scripts: str | Script,
+        accounts: int | None = None,
+        charges: int = 1,
+        **more: str,
+    ) -> Load:
+        """Clients that run scripts on so many accounts; more variables of the scripts."""
         variables = {
             "accounts": str(accounts or self.accounts),
             "metrics": dumps(METRICS),
             "cost": str(COST),
+            **more,
         }
-        return Load(dsn, scripts, variables, charges)
-
-    def _fill(self, name: str, plans: tuple[str, ...]) -> None:
-        with psycopg.connect(self.dsn(name), autocommit=True) as link:
-            for plan in plans:
-                if self._first(name, plan):
-                    add_accounts(link, f"{plan}_", self.accounts, plan)
-            settle(link)
+        found = (each if isinstance(each, Script) else Script(each) for each in scripts)
+        return Load(dsn, tuple(found), variables, charges)
 
     def _first(self, name: str, what: str) -> bool:
         first = (name, what) not in self._filled
@@ -139,7 +185,13 @@ class Lab:
 
 
 @contextmanager
-def lab(seconds: int, rounds: int, clients: tuple[int, ...], accounts: int) -> Iterator[Lab]:
+def lab(
+    seconds: int,
+    rounds: int,
+    clients: tuple[int, ...],
+    accounts: int,
+    evaluators: tuple[Evaluator, ...] = EVALUATORS,
+) -> Iterator[Lab]:
     """A cluster to measure on, until the block ends."""
     bin_dir = local_programs()
     if bin_dir is None:
@@ -149,7 +201,8 @@ def lab(seconds: int, rounds: int, clients: tuple[int, ...], accounts: int) -> I
         )
     program = find_pgbench(bin_dir)
     with Cluster(bin_dir, SETTINGS, durable=True) as cluster:
-        yield Lab(cluster, Pgbench(program, cluster.dsn()), seconds, rounds, clients, accounts)
+        pgbench = Pgbench(program, cluster.dsn())
+        yield Lab(cluster, pgbench, seconds, rounds, clients, accounts, evaluators)
 
 
 def find_pgbench(bin_dir: Path) -> Path:
@@ -163,10 +216,19 @@ def find_pgbench(bin_dir: Path) -> Path:
     return Path(found)
 
 
-def add_accounts(link: Connection, prefix: str, count: int, plan: str | None) -> None:
-    """So many funded accounts."""
-    call: LiteralString = "select bench.add_accounts(%s, %s, %s, %s::jsonb)"
-    bulk(link, call, prefix, count, plan, dumps(METRICS))
+def add_accounts(link: Connection, prefix: str, count: int, kind: Kind) -> None:
+    """So many accounts of a kind."""
+    call: LiteralString = "select bench.add_accounts(%s, %s, %s, %s, %s, %s, %s::jsonb)"
+    rest = (kind.plan, kind.caps, kind.lots, kind.holds, dumps(METRICS))
+    bulk(link, call, prefix, count, *rest)
+    if kind.opened:
+        open_accounts(link, prefix)
+
+
+def open_accounts(link: Connection, prefix: str) -> None:
+    """Open their headroom, as their first charge would leave it; their rows lie packed again."""
+    bulk(link, "select bench.open_accounts(%s)", prefix)
+    link.execute("vacuum full ducto.credit_accounts")
 
 
 def bulk(link: Connection, call: LiteralString, *arguments: object) -> None:

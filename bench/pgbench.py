@@ -36,13 +36,28 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True)
+class Script:
+    """A script of pgbench, and which accounts it charges: those whose names begin so."""
+
+    file: str
+    prefix: str = "user_"
+
+    def text(self) -> str:
+        """What pgbench is given."""
+        return (HERE / self.file).read_text().replace("{prefix}", self.prefix)
+
+
+@dataclass(frozen=True)
 class Load:
     """What clients do over and over: one of the scripts, in one database."""
 
     dsn: str
-    scripts: tuple[str, ...]
+    scripts: tuple[Script, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     charges: int = 1
+
+    def __str__(self) -> str:
+        return ", ".join(script.file for script in self.scripts)
 
 
 @dataclass(frozen=True)
@@ -80,8 +95,13 @@ class Player:
         self.turns: list[Turn] = []
         self._directory = Path(tempfile.mkdtemp(prefix="ducto-bench-"))
         self._name = f"bench {self._directory.name}"
+        files = []
+        for number, script in enumerate(load.scripts):
+            path = self._directory / f"{number}.sql"
+            path.write_text(script.text())
+            files += ["--file", str(path)]
         self._process = subprocess.Popen(
-            [*command, f"--log-prefix={self._directory / 'log'}", load.dsn],
+            [*command, *files, f"--log-prefix={self._directory / 'log'}", load.dsn],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -116,7 +136,7 @@ class Player:
         words = self._process.communicate()[1]
         if self._process.returncode != 0:
             raise self._failure(words)
-        return read_logs(sorted(self._directory.iterdir()))
+        return read_logs(sorted(self._directory.glob("log*")))
 
     def close(self) -> None:
         """Stop it however it is, and remove its logs."""
@@ -134,7 +154,7 @@ class Player:
     def _failure(self, words: str) -> BenchError:
         lines = words.strip().splitlines() or ["it ended too early"]
         first = next((line for line in lines if "ERROR:" in line), lines[-1])
-        return BenchError(f"pgbench failed on {', '.join(self.load.scripts)}: {first}")
+        return BenchError(f"pgbench failed on {self.load}: {first}")
 
     def _wait_for_sessions(self) -> list[int]:
         query = "select pid from pg_stat_activity where application_name = %s"
@@ -216,8 +236,6 @@ class Pgbench:
         threads = min(clients, os.cpu_count() or 1)
         command = [str(self.program), "--no-vacuum", "--protocol=prepared", "--log"]
         command += [f"--client={clients}", f"--jobs={threads}", f"--time={LONGEST_SECONDS}"]
-        for script in load.scripts:
-            command += ["--file", str(HERE / script)]
         for name, value in load.variables.items():
             command += ["--define", f"{name}={value}"]
         player = Player(command, load, clients, self.server)
@@ -270,7 +288,7 @@ def by_round(player: Player, log: Sequence[Entry], turns: int) -> list[tuple[flo
         count = sum(totals[first : first + turns])
         taken = sum(turn.end - turn.start for turn in player.turns[first : first + turns])
         if count == 0:
-            raise BenchError(f"{', '.join(player.load.scripts)} finished nothing in a round")
+            raise BenchError(f"{player.load} finished nothing in a round")
         found.append((count, taken))
     return found
 

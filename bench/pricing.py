@@ -197,7 +197,7 @@ def copy_versions(link: Connection, versions: int) -> None:
     link.execute(
         "insert into ducto.credit_rates"
         " select v.version, r.plan_key, r.section, r.key, r.expression, r.code, r.constants,"
-        " r.names, r.plain_scale"
+        " r.names, r.factors, r.plain_scale, r.plain_except"
         " from ducto.credit_rates r join ducto.credit_pricing_config c using (version)"
         " join ducto.credit_pricing_config v on v.version > c.version where c.active"
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from bench import analytics, parts
+from bench import analytics, imports, parts, size
 from bench import lab as laboratory
 from bench.__main__ import arguments, main
 from bench.figures import Budget, figure
 from bench.lab import Lab
-from bench.pgbench import BenchError, Entry, Load, Player, Turn, by_round, read_logs
+from bench.pgbench import BenchError, Entry, Load, Player, Script, Turn, by_round, read_logs
 from tests.support.server import local_programs
 
 ACCOUNTS = 50
@@ -35,7 +36,7 @@ needs_programs = pytest.mark.skipif(not can_run(), reason="no local PostgreSQL w
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Lab]:
     """A cluster to measure on, briefly."""
-    with laboratory.lab(1, 1, (2,), ACCOUNTS) as found:
+    with laboratory.lab(1, 1, (2,), ACCOUNTS, ("portable",)) as found:
         yield found
 
 
@@ -45,21 +46,138 @@ def violations(dsn: str) -> list[tuple[object, ...]]:
         return connection.execute("select * from ducto_check()").fetchall()
 
 
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts with some lots and holds instead of thousands."""
+    kinds = {
+        prefix: replace(kind, lots=min(kind.lots, 25), holds=min(kind.holds, 25))
+        for prefix, kind in laboratory.KINDS.items()
+    }
+    monkeypatch.setattr(laboratory, "KINDS", kinds)
+
+
 @needs_programs
-def test_charges_are_compared_with_the_floor(opened: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "EVALUATORS", ("portable",))
+def test_accounts_begin_as_the_api_would_leave_them(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch)
+    dsn = opened.charging("portable", *laboratory.KINDS)
+    assert violations(dsn) == []
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "select regexp_replace(account_id, '[0-9]+$', ''), bool_and(headroom > 0), count(*)"
+            " from ducto.credit_accounts group by 1"
+        ).fetchall()
+    # A cap on the model keeps it closed, and so it begins where accounts are charged once.
+    closed = {"once_", "capped_", "closed_one_", "closed_lots_", "closed_holds_"}
+    assert {prefix: is_open for prefix, is_open, _ in found} == {
+        prefix: prefix not in closed for prefix in laboratory.KINDS
+    }
+    assert all(count == opened.count(prefix) for prefix, _, count in found)
+
+
+@needs_programs
+def test_charges_are_compared_with_the_floor(opened: Lab) -> None:
     figures = list(parts.PARTS["plan"].measure(opened))
     assert [(each.name, each.clients) for each in figures] == [
         ("the allowance pays (mixed)", 1),
         ("allowance used up, caps count (mixed)", 1),
+        ("the same with an open hold (mixed)", 1),
         ("allowance used up, caps count", 2),
+        ("the same with an open hold", 2),
     ]
     for each in figures:
-        assert 0 < each.low <= each.value <= each.high < 2
+        assert 0 < each.low <= each.value <= each.high < 3
         assert each.mark in ("ok", "missed")
+    assert [each.budget for each in figures[3:]] == [parts.PLAN[1], parts.PLAN[1]]
     if Path("/proc/self/stat").exists():
-        assert figures[2].backend is not None
-        assert all(0 < microseconds < 100_000 for microseconds in figures[2].backend)
+        assert figures[3].backend is not None
+        assert all(0 < microseconds < 100_000 for microseconds in figures[3].backend)
+    assert violations(opened.dsn("charging_portable")) == []
+
+
+@needs_programs
+def test_every_charge_of_the_pipeline_finds_its_headroom_closed(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = opened.charging("portable", "once_", "capped_")
+    once = parts.once(opened, "portable", dsn, 2)
+    assert (once.name, once.budget) == ("accounts charged once", parts.PIPELINE[1])
+    with psycopg.connect(dsn) as connection:
+        query = (
+            "select account_id from ducto.credit_transactions where type = 'usage'"
+            " and starts_with(account_id, 'once_') group by account_id having count(*) > 1"
+        )
+        assert connection.execute(query).fetchall() == []
+    monkeypatch.setattr(Lab, "count", lambda lab, prefix: 1)
+    with pytest.raises(BenchError, match="1 accounts were too few for this machine"):
+        parts.once(opened, "portable", dsn, 2)
+    monkeypatch.undo()
+    assert violations(dsn) == []
+
+
+@needs_programs
+def test_holds_are_settled_in_pairs(opened: Lab) -> None:
+    (figure,) = parts.PARTS["pair"].measure(opened)
+    assert (figure.name, figure.clients) == ("reserve and settle", 2)
+    with psycopg.connect(opened.dsn("charging_portable")) as connection:
+        found = connection.execute(
+            "select status, count(*) from ducto.credit_reservations"
+            " where starts_with(account_id, 'pair_') group by status order by 2"
+        ).fetchall()
+    # What the clients had under way at the end stays open.
+    assert found[-1][0] == "settled"
+    assert sum(count for status, count in found if status != "settled") <= 2
+    assert violations(opened.dsn("charging_portable")) == []
+
+
+@needs_programs
+def test_accounts_with_much_in_them_are_compared_with_those_with_one_lot(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(monkeypatch)
+    figures = list(parts.PARTS["growth"].measure(opened))
+    assert [each.name for each in figures] == [
+        "10,000 lots (mixed)",
+        "10,000 holds (mixed)",
+        "10,000 lots, headroom closed (mixed)",
+        "10,000 holds, headroom closed (mixed)",
+    ]
+    assert all(each.budget == parts.GROWTH for each in figures)
+    assert violations(opened.dsn("charging_portable")) == []
+
+
+@needs_programs
+def test_an_import_is_compared_with_the_calls_it_makes(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "ROWS", 1200)
+    monkeypatch.setattr(imports, "TURNS", 1)
+    ratio, rate = parts.PARTS["import"].measure(opened)
+    assert (ratio.unit, ratio.budget) == ("of the batch call", imports.IMPORT)
+    assert rate.value > 0
+    with psycopg.connect(opened.dsn("charging_portable")) as connection:
+        found = connection.execute(
+            "select split_part(idempotency_key, ' ', 1), count(*) from ducto.credit_transactions"
+            " where idempotency_key like any ('{called %,imported %}') group by 1 order by 1"
+        ).fetchall()
+    assert found == [("called", 1200), ("imported", 1200)]
+
+
+@needs_programs
+def test_what_a_charge_writes_and_locks_is_counted(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size, "TURNS", 60)
+    figures = {each.name: each for each in parts.PARTS["size"].measure(opened)}
+    for name in ("the floor", *size.OPERATIONS):
+        assert 100 < figures[f"log bytes, {name}"].value < 10_000
+        assert 50 < figures[f"row bytes, {name}"].value < 1000
+    # Accounts, lots' prices, the ledger with its indexes: what a charge cannot do without.
+    assert (
+        5
+        <= figures["locks, plain"].value
+        <= figures["locks, headroom closed by a cap on the model"].value
+    )
     assert violations(opened.dsn("charging_portable")) == []
 
 
@@ -84,14 +202,15 @@ def test_a_month_in_bulk_is_as_charged_one_by_one(
             [json.dumps(laboratory.METRICS)],
         )
         row = connection.execute(
-            "select spent from ducto.credit_spend_caps"
-            " where account_id = 'small_1' and cap_type = 'monthly'"
+            "select c.spent, a.drawn from ducto.credit_spend_caps c"
+            " join ducto.credit_accounts a on a.account_id = c.account_id"
+            " where c.account_id = 'small_1' and c.cap_type = 'monthly'"
         ).fetchone()
     # The allowance pays for one charge of each account, the balance for the others.
     assert charged == ((62, 60, "gpt-4") if full else (2, 0, "gpt-4"))
     assert versions == (3 if full else 1,)
-    assert row is not None
-    assert row[0] == laboratory.COST * (31 if full else 1)
+    # One more was charged, within the headroom.
+    assert row == (laboratory.COST * (30 if full else 0), laboratory.COST)
     assert violations(dsn) == []
 
 
@@ -99,15 +218,16 @@ def test_a_month_in_bulk_is_as_charged_one_by_one(
 def test_the_command_prints_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(parts, "EVALUATORS", ("plpython",))
     monkeypatch.setattr(parts, "BATCHES_PER_SECOND", 300)
-    assert main(["--part", "batch", "--rounds", "1", "--accounts", "50", "--json"]) == 0
+    command = ["--part", "batch", "--rounds", "1", "--accounts", "50"]
+    assert main([*command, "--evaluator", "plpython", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["machine"]["accounts"] == 50
-    (only,) = found["figures"]
-    assert (only["part"], only["evaluator"], only["clients"]) == ("batch", "PL/Python", 1)
-    assert only["budget"] == {"bound": 8, "at_least": True}
-    assert only["value"] > 1
+    assert [each["name"] for each in found["figures"]] == list(parts.BATCHES.values())
+    for each in found["figures"]:
+        assert (each["part"], each["evaluator"], each["clients"]) == ("batch", "PL/Python", 1)
+        assert each["budget"] == {"bound": 12, "at_least": True}
+        assert each["value"] > 1
 
 
 @needs_programs
@@ -141,7 +261,7 @@ def test_what_was_in_flight_between_turns_counts_half(tmp_path: Path) -> None:
         "0 5 1000 0 101 0\n"
     )
     player = Player.__new__(Player)
-    player.load = Load("", ("charge.sql",))
+    player.load = Load("", (Script("charge.sql"),))
     player.turns = [Turn(100.0, 100.25, None), Turn(100.8, 101.05, None)]
     entries = read_logs([log])
     assert entries[2] == Entry(100.9, 0.7, 0)
@@ -154,15 +274,16 @@ def test_budgets_bound_from_below_or_above() -> None:
     reached = figure("plain", "plain", "portable", "of the floor", [0.7, 0.6, 0.65], Budget(0.65))
     assert (reached.value, reached.low, reached.high, reached.mark) == (0.65, 0.6, 0.7, "ok")
     under = Budget(2, at_least=False)
-    assert figure("migrate", "x", "portable", "s", [1.9], under).mark == "ok"
-    assert figure("migrate", "x", "portable", "s", [2.0], under).mark == "missed"
+    assert figure("migrate", "x", "portable", "s", [2.0], under).mark == "ok"
+    assert figure("migrate", "x", "portable", "s", [2.1], under).mark == "missed"
     assert figure("mix", "x", "portable", "of the floor", [0.1], None).mark == ""
 
 
 def test_the_command_line_chooses() -> None:
     usual, quick = arguments([]), arguments(["--quick"])
     assert (usual.rounds, usual.seconds, usual.clients, usual.accounts) == (7, 1, (1, 4, 16), 10**5)
-    assert (quick.rounds, quick.seconds, quick.clients, quick.accounts) == (2, 1, (4,), 10**4)
+    assert (quick.rounds, quick.seconds, quick.clients, quick.accounts) == (2, 1, (1, 16), 10**4)
+    assert (usual.evaluator, quick.evaluator) == (["plpython", "portable"], ["plpython"])
     both = arguments(["--part", "hot", "--part", "first", "--clients", "2,8"])
     assert (both.part, both.clients) == (["hot", "first"], (2, 8))
     with pytest.raises(SystemExit):

@@ -1,3 +1,0 @@
-\set n random(1, :accounts)
-\set key random(1, 9000000000000000000)
-select public.ducto_deduct('small_' || cast(:n as text), :metrics, :key);

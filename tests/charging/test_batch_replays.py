@@ -125,3 +125,18 @@ def test_looking_for_keys_does_not_walk_through_the_ledger(shop: Connection) -> 
     for start in range(0, 1000, 100):
         assert all(r["replayed"] for r in batch(shop, items[start : start + 100]))
     assert read() - before < 10_000
+
+
+def test_a_batch_finds_its_accounts_by_index(shop: Connection) -> None:
+    batch(shop, [item("ann", "a1"), item("bob", "b1")])
+    Ledger(shop).grant("bob", 1)
+    with shop.transaction():
+        shop.execute("set local enable_seqscan = off")
+        # One within the headroom, one that finds it closed.
+        results = batch(shop, [item("ann", "a2"), item("bob", "b2")])
+        scans = shop.execute(
+            "select relname from pg_stat_xact_user_tables where seq_scan > 0"
+            " and relname in ('credit_accounts', 'credit_transactions')"
+        ).fetchall()
+    assert [result["status"] for result in results] == ["ok", "ok"]
+    assert scans == []

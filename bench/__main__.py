@@ -72,8 +72,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")
     options = parser.parse_args(argv)
     quick = options.quick
-    options.seconds = options.seconds or 1
-    options.rounds = options.rounds or (2 if quick else 7)
+    options.seconds = options.seconds or (0.5 if quick else 1)
+    options.rounds = options.rounds or (3 if quick else 7)
     options.clients = options.clients or ((1, 16) if quick else (1, 4, 16))
     options.evaluator = options.evaluator or (["plpython"] if quick else list(EVALUATORS))
     options.accounts = options.accounts or (QUICK_ACCOUNTS if quick else ACCOUNTS)
@@ -111,7 +111,7 @@ def report(opened: Lab, names: Sequence[str], figures: list[Figure]) -> None:
     )
 
 
-def machine(opened: Lab) -> dict[str, str | int]:
+def machine(opened: Lab) -> dict[str, str | int | float]:
     """What the figures were measured on, when, and how thoroughly."""
     return {
         "postgresql": server_version(opened.cluster.bin_dir)[1],
@@ -128,7 +128,7 @@ def describe(opened: Lab) -> str:
     """The head of the report: the machine, and how to read what follows."""
     return (
         "PostgreSQL {postgresql}, {architecture}, {processors} processors, {date};"
-        " {accounts:,} accounts, {rounds} rounds of {seconds} s\n"
+        " {accounts:,} accounts, {rounds} rounds of {seconds:g} s\n"
         "The median of the rounds, then the lowest and the highest; the budget; on the right the\n"
         "backend's processor time per charge: of what it is compared with, and its own."
     ).format(**machine(opened))

@@ -88,7 +88,7 @@ class Lab:
 
     cluster: Cluster
     pgbench: Pgbench
-    seconds: int
+    seconds: float
     rounds: int
     clients: tuple[int, ...]
     accounts: int
@@ -128,7 +128,7 @@ class Lab:
     def count(self, prefix: str) -> int:
         """How many accounts of a kind there are."""
         if prefix == "once_":
-            return ONCE_PER_SECOND * (self.seconds * self.rounds + 2)
+            return int(ONCE_PER_SECOND * (self.seconds * self.rounds + 2))
         return KINDS[prefix].count or self.accounts
 
     def history(self, evaluator: Evaluator, *, full: bool) -> str:
@@ -186,7 +186,7 @@ class Lab:
 
 @contextmanager
 def lab(
-    seconds: int,
+    seconds: float,
     rounds: int,
     clients: tuple[int, ...],
     accounts: int,

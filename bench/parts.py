@@ -132,7 +132,7 @@ def history(lab: Lab) -> Iterator[Figure]:
 
 def batch(lab: Lab) -> Iterator[Figure]:
     """A batch of charges against as many calls."""
-    count = BATCHES_PER_SECOND * (lab.seconds * lab.rounds + 1)
+    count = int(BATCHES_PER_SECOND * (lab.seconds * lab.rounds + 1))
     for evaluator in lab.evaluators:
         dsn = lab.charging(evaluator)
         with psycopg.connect(dsn, autocommit=True) as link:

@@ -191,7 +191,7 @@ class Pgbench:
     server: str
 
     def compare(
-        self, base: Load, load: Load, clients: int, *, seconds: int, rounds: int
+        self, base: Load, load: Load, clients: int, *, seconds: float, rounds: int
     ) -> Comparison:
         """Base and load in turns; a round is so many seconds of each."""
         turns = max(1, round(seconds / TURN_SECONDS))
@@ -211,7 +211,7 @@ class Pgbench:
             return Comparison(ratios, None)
         return Comparison(ratios, (times[0], times[1]))
 
-    def mixed(self, load: Load, *, seconds: int, rounds: int) -> list[tuple[float, ...]]:
+    def mixed(self, load: Load, *, seconds: float, rounds: int) -> list[tuple[float, ...]]:
         """One client that picks one of the scripts at random each time: per round, how much longer
         the first script takes than each other. Both see the same machine, moment by moment."""
         found = []

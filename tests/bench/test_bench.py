@@ -282,7 +282,7 @@ def test_budgets_bound_from_below_or_above() -> None:
 def test_the_command_line_chooses() -> None:
     usual, quick = arguments([]), arguments(["--quick"])
     assert (usual.rounds, usual.seconds, usual.clients, usual.accounts) == (7, 1, (1, 4, 16), 10**5)
-    assert (quick.rounds, quick.seconds, quick.clients, quick.accounts) == (2, 1, (1, 16), 10**4)
+    assert (quick.rounds, quick.seconds, quick.clients, quick.accounts) == (3, 0.5, (1, 16), 10**4)
     assert (usual.evaluator, quick.evaluator) == (["plpython", "portable"], ["plpython"])
     both = arguments(["--part", "hot", "--part", "first", "--clients", "2,8"])
     assert (both.part, both.clients) == (["hot", "first"], (2, 8))

@@ -412,3 +412,13 @@ def test_removing_refuses_bad_arguments_too(ledger: Ledger, argument: str, value
 def test_checking_a_bad_amount_is_refused(ledger: Ledger) -> None:
     detail = ledger.refused("DU017", "check_spend_cap", user_id="ann", amount=D("NaN"))
     assert detail["argument"] == "p_amount"
+
+
+def test_a_settlement_frees_the_caps_its_hold_was_held_against(ledger: Ledger) -> None:
+    ledger.publish(models={"mini": "input_tokens"})
+    cap(ledger, "daily", 100, model="mini")
+    ledger.grant("ann", 100)
+    hold = ledger.call("reserve", user_id="ann", metrics={"model": "mini", "input_tokens": 8})
+    assert used(ledger) == {("daily", "mini"): 8}
+    ledger.settle(hold, amount=5)
+    assert used(ledger) == {("daily", "mini"): 0}

@@ -325,3 +325,13 @@ def test_a_refund_keeps_the_model_for_analytics(ledger: Ledger) -> None:
     ledger.grant("ann", 10)
     ledger.refund(ledger.use("ann", {"model": "gpt-4", "input_tokens": 100}))
     assert ledger.entries("ann")[-1]["model"] == "gpt-4"
+
+
+def test_a_used_lot_that_lives_again_lapses_when_it_should(ledger: Ledger) -> None:
+    ledger.grant("ann", 10, expires_at=utc(2026, 2, 1))
+    ledger.grant("ann", 5, expires_at=utc(2026, 1, 20))
+    charge = ledger.spend("ann", 5)
+    ledger.at(utc(2026, 1, 15))
+    ledger.refund(charge)
+    ledger.at(utc(2026, 1, 25))
+    assert ledger.amounts("ann")[0] == 10

@@ -164,7 +164,8 @@ def expect_everything_kept(db: Connection, records: list[Record]) -> None:
 
 def expect_books_to_hold(db: Connection) -> None:
     """The invariants, with every price recomputed and the sums of the ledger counted anew."""
-    assert db.execute("select * from ducto_check()").fetchall() == []
+    violations = db.execute("select * from ducto_check()").fetchall()
+    assert violations == [], violations
     assert db.execute("select * from ducto.check_prices(100000000)").fetchall() == []
     db.execute("select * from ducto_sweep_expired_credits()")
     db.execute("select ducto_expire_reservations()")
@@ -174,7 +175,8 @@ def expect_books_to_hold(db: Connection) -> None:
         " having sum(amount) <> (ducto_get_balance(account_id) -> 'balance')::numeric"
     ).fetchall()
     assert wrong == []
-    assert db.execute("select * from ducto_check()").fetchall() == []
+    violations = db.execute("select * from ducto_check()").fetchall()
+    assert violations == [], violations
     versions = db.execute(
         "select count(*) = max(version), count(*) filter (where active)"
         " from ducto.credit_pricing_config"
@@ -186,4 +188,5 @@ def watch(db: Connection) -> None:
     """What any reader may rely on at every moment: one active version, and books that hold."""
     active = "select count(*) from ducto.credit_pricing_config where active"
     assert db.execute(active).fetchone() == (1,)
-    assert db.execute("select * from ducto_check()").fetchall() == []
+    violations = db.execute("select * from ducto_check()").fetchall()
+    assert violations == [], violations

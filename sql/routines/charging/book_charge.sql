@@ -56,7 +56,7 @@ begin
     if p_hold.reservation_id is null then
         perform ducto.open_headroom(v, p_terms, p_now);
     else
-        perform ducto.settle_hold(v, p_hold, p_models, p_entry.id, p_draft.cost, p_now);
+        perform ducto.settle_hold(v, p_hold, p_entry.id, p_draft.cost, p_now);
         perform ducto.save_account(v);
     end if;
 end

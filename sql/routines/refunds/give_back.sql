@@ -63,7 +63,11 @@ begin
         (select jsonb_agg(
             jsonb_build_object('lot', n.lot_id, 'amount', trim_scale(n.amount)) order by n.lot_id
         ) from renewed n),
-        least(v.stale_at, (select min(n.expires_at) from renewed n))
+        -- Of a lot that was used up and lives again, too.
+        least(
+            v.stale_at, (select min(n.expires_at) from renewed n),
+            min(p.expires_at) filter (where p.open)
+        )
     into v_lots, v_parts, v_allowance, v_amount, v_owed, v_written_off, v_allocations, v.stale_at
     from part p;
     perform ducto.take_lots(v.account_id, v_lots, v_parts);

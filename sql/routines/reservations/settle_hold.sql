@@ -2,7 +2,6 @@
 create or replace function ducto.settle_hold(
     p_account ducto.account,
     p_hold ducto.reservation,
-    p_models text[],
     p_transaction_id bigint,
     p_cost numeric,
     p_now timestamptz
@@ -27,8 +26,11 @@ begin
         transaction_id = p_transaction_id
     where r.account_id = p_hold.account_id and r.reservation_id = p_hold.reservation_id;
     if v_capped > 0 and p_account.has_caps then
+        -- The caps that the hold was held against, whatever it is settled with.
         update ducto.credit_spend_caps c set held = greatest(c.held - v_capped, 0)
-        where c.account_id = p_hold.account_id and c.model = any (p_models);
+        where c.account_id = p_hold.account_id and c.model = any (
+            ducto.cap_models(p_hold.pricing_version, p_hold.plan_key, p_hold.model)
+        );
     end if;
     if v_capped > 0 and p_account.kind = 'team' then
         perform ducto.hold_member(p_hold.account_id, p_hold.actor_id, -v_capped);
@@ -36,7 +38,7 @@ begin
 end
 $$;
 comment on function ducto.settle_hold(
-    ducto.account, ducto.reservation, text[], bigint, numeric, timestamptz
+    ducto.account, ducto.reservation, bigint, numeric, timestamptz
 ) is
     'p_hold.status: settled for the whole, active for a part. The account is the caller''s to '
     'save.';

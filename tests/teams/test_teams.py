@@ -465,6 +465,13 @@ def test_a_team_has_the_plan_it_is_given_and_its_allowance(ledger: Ledger, crew:
         "quote", user_id="bob", team_id="crew", metrics={"model": "mini", "input_tokens": 1}
     )
     assert (quote["affordable"], quote["code"]) == (False, "DU001")
+    (cap,) = quote["caps"]
+    assert (cap["user_id"], cap["team_id"], cap["used"], cap["exceeded"]) == (
+        "bob",
+        "crew",
+        4,
+        True,
+    )
     ledger.refund(charge)
     assert ledger.amounts("crew") == (100, 2, 0, 0)
     assert used(ledger, "bob") == 0

@@ -49,6 +49,7 @@ begin
     return ducto.quote_result(
         p_user_id, p_team_id, v, v_price, v_account, v_terms,
         ducto.cap_states(v_account.account_id, v_models, v.amount, v_now)
+            || ducto.member_caps(v_account, p_user_id, v.amount, v_now)
     );
 end
 $$;

@@ -57,6 +57,12 @@ def let_lapse(db: Connection, hold_id: str) -> None:
         " where reservation_id = %s",
         [hold_id],
     )
+    db.execute(
+        "update ducto.credit_accounts a set stale_at = r.expires_at"
+        " from ducto.credit_reservations r"
+        " where r.reservation_id = %s and r.account_id = a.account_id",
+        [hold_id],
+    )
 
 
 EXPIRE_HOLDS = call("select ducto_expire_reservations()")
@@ -346,6 +352,11 @@ def lapsed_lot(db: Connection, user: str, amount: int) -> None:
     db.execute(
         "update ducto.credit_lots set expires_at = now() - interval '1 second' where lot_id = %s",
         [lot],
+    )
+    db.execute(
+        "update ducto.credit_accounts set stale_at = now() - interval '1 second'"
+        " where account_id = %s",
+        [user],
     )
 
 

@@ -36,7 +36,7 @@ begin
     elsif p_expires_at is null and p_item ->> 'expires_at' is not null then
         return ducto.invalid('expires_at', 'expires_at must be an ISO 8601 instant with a zone.');
     elsif coalesce(jsonb_typeof(p_item -> 'priority'), 'null') not in ('number', 'null')
-        or coalesce((p_item -> 'priority')::text !~ '^-?\d{1,9}$', false)
+        or coalesce((p_item -> 'priority')::text !~ '^-?[0-9]{1,9}$', false)
             and p_item -> 'priority' <> 'null'
     then
         return ducto.invalid('priority', 'priority must be a whole number of up to nine digits.');

@@ -11,7 +11,7 @@ declare
         array['minute', 'hour', 'day of the month', 'month', 'day of the week'];
     c_lowest constant integer[] := array[0, 0, 1, 1, 0];
     c_highest constant integer[] := array[59, 23, 31, 12, 7];
-    v_fields text[] := regexp_split_to_array(btrim(p_schedule), '\s+');
+    v_fields text[] := regexp_split_to_array(btrim(p_schedule), '[[:space:]]+');
     v_item text;
     -- Of an item such as 10-40/5: the range, its first, its last, the step.
     v_part text[];
@@ -22,7 +22,7 @@ begin
     for v_number in 1..5 loop
         foreach v_item in array string_to_array(v_fields[v_number], ',') loop
             v_part := regexp_match(
-                v_item, '^(\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?$'
+                v_item, '^([*]|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?$'
             );
             if v_part is null
                 or v_part[2]::integer < c_lowest[v_number]

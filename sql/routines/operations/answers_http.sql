@@ -14,8 +14,9 @@ as $$
         when coalesce(current_setting('request.method', true), '') = '' then false
         when current_setting('ducto.http_errors', true) in ('on', 'true') then true
         else
-            coalesce(current_setting('request.path', true), '') ~ '/rpc/ducto_\w+$'
-            and substring(p_stack from '[^\n]*$') ~ '\mpublic\.ducto_\w+\('
+            coalesce(current_setting('request.path', true), '') ~ '/rpc/ducto_[a-z_]+$'
+            and substring(p_stack from '[^' || chr(10) || ']*$')
+                ~ '[[:<:]]public[.]ducto_[a-z_]+[(]'
     end;
 $$;
 comment on function ducto.answers_http(text) is

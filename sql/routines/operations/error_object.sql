@@ -13,7 +13,7 @@ begin
     select c.* into strict v_error from ducto.error_catalogue c where c.code = p_code;
     -- What stands in brackets is said only where a nearest name is known.
     v_hint := case
-        when p_detail ->> 'nearest' is null then regexp_replace(v_error.hint, '\[.*\]', '')
+        when p_detail ->> 'nearest' is null then regexp_replace(v_error.hint, '[[].*[]]', '')
         else translate(v_error.hint, '[]', '')
     end;
     -- A sentence that the detail brings holds its values already and is taken as it is.

@@ -15,7 +15,7 @@ as $$
         end,
         '' order by m.position
     )
-    from regexp_matches(p_sentence, '([^{]*(?:\{(?!\w+\})[^{]*)*)(?:\{(\w+)\})?', 'g')
+    from regexp_matches(p_sentence, '([^{]*(?:[{](?![a-z_]+[}])[^{]*)*)(?:[{]([a-z_]+)[}])?', 'g')
         with ordinality as m (part, position);
 $$;
 comment on function ducto.fill_in(text, jsonb) is

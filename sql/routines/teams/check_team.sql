@@ -15,7 +15,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if (length(p_name) <= 200 and p_name ~ '\S') is not true then
+    if (length(p_name) <= 200 and p_name ~ '[^[:space:]]') is not true then
         return ducto.invalid('p_name', 'The name of a team has 1 to 200 characters.');
     elsif length(p_team_id) not between 1 and 200 then
         return ducto.invalid('p_team_id', 'The team id must have 1 to 200 characters.');

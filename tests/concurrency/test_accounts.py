@@ -178,7 +178,7 @@ def test_every_operation_works_under_repeatable_read(db: Connection, user: str) 
         f" where reservation_id = '{lapsed}'".encode()
     )
     db.execute(
-        f"update ducto.credit_accounts set stale_at = {past} where account_id = %s".encode(), [user]
+        "update ducto.credit_accounts set stale_at = '-infinity' where account_id = %s", [user]
     )
     for request in (
         deduct(user, 1),

@@ -54,7 +54,7 @@ begin
     where account_id = p_user and lot_id = v_lot;
     update ducto.credit_reservations set expires_at = now() - interval '1 second'
     where account_id = p_user and reservation_id = v_hold;
-    update ducto.credit_accounts set stale_at = now() - interval '1 second'
+    update ducto.credit_accounts set stale_at = now() - interval '2 seconds'
     where account_id = p_user;
     return v_setting;
 end

@@ -354,7 +354,7 @@ def lapsed_lot(db: Connection, user: str, amount: int) -> None:
         [lot],
     )
     db.execute(
-        "update ducto.credit_accounts set stale_at = now() - interval '1 second'"
+        "update ducto.credit_accounts set stale_at = now() - interval '2 seconds'"
         " where account_id = %s",
         [user],
     )

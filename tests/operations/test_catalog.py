@@ -41,6 +41,22 @@ PG_CRON: LiteralString = """
     create function cron.schedule(text, text, text) returns bigint language sql return 1;
     create function cron.unschedule(bigint) returns boolean language sql return true;
 """
+WRITES_HEADROOM = {
+    "charge",
+    "charge_otherwise",
+    "draw_headroom",
+    "draw_together",
+    "lock_account",
+    "open_headroom",
+    "put_back",
+}
+MIRRORS = {
+    "account": "credit_accounts",
+    "entry": "credit_transactions",
+    "reservation": "credit_reservations",
+    "cap": "credit_spend_caps",
+    "member": "credit_team_members",
+}
 STRANGER = "ducto_test_stranger"
 GRANTEES = {"reader": "ducto_reader", "service": "ducto_service", "admin": "ducto_admin"}
 
@@ -109,6 +125,16 @@ def test_the_search_path_is_pinned(both: Connection) -> None:
 def test_no_routine_takes_an_advisory_lock(both: Connection) -> None:
     # Any login role can take the same one, and keep it.
     expect_none(both, f"select r.signature from ({ROUTINES}) r where r.prosrc ~ 'advisory'")
+
+
+def test_no_body_depends_on_how_strings_are_read(both: Connection) -> None:
+    # A body is parsed by the caller's standard_conforming_strings: a backslash may mean two things.
+    expect_none(
+        both,
+        f"select r.signature from ({ROUTINES}) r"
+        " where r.lanname <> 'plpython3u'"
+        " and position(chr(92) in regexp_replace(r.prosrc, 'E''[^'']*''', '', 'g')) > 0",
+    )
 
 
 def test_every_api_routine_is_commented(both: Connection) -> None:
@@ -263,6 +289,71 @@ def test_no_index_mentions_what_a_charge_updates(db: Connection) -> None:
         db,
         "select i.indexname from pg_indexes i where i.schemaname = 'ducto'"
         " and i.tablename = 'credit_lots' and i.indexdef ~ '\\mremaining\\M'",
+    )
+
+
+def test_only_who_opens_or_draws_writes_the_headroom(both: Connection) -> None:
+    # ducto.lock_account settles it, ducto.open_headroom opens it, these draw it and put back.
+    found = both.execute(
+        f"""
+        select array_agg(distinct r.proname::text)
+        from ({ROUTINES}) r
+        cross join regexp_matches(
+            r.prosrc, 'update ducto[.]credit_accounts.*?(?:where|from [(])', 'g'
+        ) m (statement)
+        where m.statement[1]
+            ~ '[[:<:]](headroom|headroom_(until|version|plan)|draw(n|_lot|_free)) ='
+        """
+    ).fetchone()
+    assert found is not None
+    assert set(found[0]) == WRITES_HEADROOM
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_a_composite_type_mirrors_its_table(db: Connection, name: str) -> None:
+    """`select t.* into` a variable of the type assigns column by column, by place."""
+    columns = (
+        "select a.attname, format_type(a.atttypid, null) from pg_attribute a"
+        " where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped"
+        " order by a.attnum"
+    )
+    table = db.execute(columns, [f"ducto.{MIRRORS[name]}"]).fetchall()
+    assert db.execute(columns, [f"ducto.{name}"]).fetchall() == table
+
+
+def test_no_routine_takes_or_returns_the_row_of_an_accounts_table(both: Connection) -> None:
+    # A table may be spread over several nodes; its row type then is not theirs.
+    expect_none(
+        both,
+        f"""
+        select distinct r.signature, c.relname from ({ROUTINES}) r
+        join pg_type t on t.oid = r.prorettype or t.oid = any (r.proargtypes)
+            or t.oid = any (r.proallargtypes)
+        join pg_class c on c.reltype = case when t.typelem <> 0 then (
+            select e.oid from pg_type e where e.oid = t.typelem) else t.oid end
+        where c.relkind in ('r', 'p', 'v')
+            and exists (
+                select from pg_attribute a where a.attrelid = c.oid and a.attname = 'account_id'
+            )
+        """,
+    )
+
+
+def test_no_sql_function_with_parameters_reads_an_accounts_table(both: Connection) -> None:
+    # It would be inlined into statements on the tables of other accounts.
+    expect_none(
+        both,
+        f"""
+        select r.signature, c.relname from ({ROUTINES}) r
+        join pg_class c on c.relnamespace = 'ducto'::regnamespace and c.relkind in ('r', 'v')
+            -- What analytics reads is of all accounts.
+            and not starts_with(c.relname, 'credit_usage_')
+            and r.prosrc ~ ('[[:<:]]ducto[.]' || c.relname || '[[:>:]](?! *[(])')
+        where r.lanname = 'sql' and r.pronargs > 0
+            and exists (
+                select from pg_attribute a where a.attrelid = c.oid and a.attname = 'account_id'
+            )
+        """,
     )
 
 

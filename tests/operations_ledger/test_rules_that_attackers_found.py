@@ -198,6 +198,24 @@ def test_a_refund_of_what_was_written_off_makes_no_credits(ledger: Ledger) -> No
     assert ledger.balance("ann")["lifetime_spent"] == 0
 
 
+def test_credits_given_back_to_a_lot_that_was_used_up_lapse_with_it(ledger: Ledger) -> None:
+    ledger.at(utc(2026, 1, 1))
+    ledger.grant("ann", 5, expires_at=utc(2026, 1, 2))
+    ledger.grant("ann", 10, expires_at=utc(2026, 1, 10))
+    charge = ledger.spend("ann", 15)
+    ledger.hold("ann", 0, ttl_seconds=60)
+    ledger.at(utc(2026, 1, 3))
+    ledger.refund(charge, amount=10)
+    assert ledger.balance("ann")["balance"] == 10
+    ledger.spend("ann", 1)
+    ledger.at(utc(2026, 1, 11))
+    assert ledger.balance("ann")["balance"] == 0
+    ledger.refused("DU002", "deduct_amount", user_id="ann", amount=1)
+    assert ledger.entries("ann")[-1]["balance_after"] == 9
+    ledger.grant("ann", 3)
+    assert [entry["balance_after"] for entry in ledger.entries("ann")[-2:]] == [0, 3]
+
+
 # --- settlements ----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
--- The lots behind an entry's allocations, in their order: each is looked up, however many there are.
+-- The lots behind an entry's allocations, in their order: each is looked up, one by one.
 create or replace function ducto.allocated_lots(p_account_id text, p_allocations jsonb)
 returns jsonb
 language plpgsql

@@ -31,7 +31,8 @@ class Figure:
     """One result: the median of the rounds, with the lowest and the highest of them.
 
     ``backend`` is the processor time that one charge takes in the server, in microseconds: of what
-    it is compared with, and its own; None where it is not measured.
+    it is compared with, and its own; ``log`` the bytes of the server's log in the same way. None
+    where they are not measured.
     """
 
     part: str
@@ -44,6 +45,7 @@ class Figure:
     high: float
     budget: Budget | None
     backend: tuple[float, float] | None = None
+    log: tuple[float, float] | None = None
 
     @property
     def mark(self) -> str:
@@ -88,11 +90,12 @@ def figure(
     *,
     clients: int = 0,
     backend: tuple[float, float] | None = None,
+    log: tuple[float, float] | None = None,
 ) -> Figure:
     """The figure that some rounds give."""
     return Figure(
         part, name, evaluator, clients, unit, median(values), min(values), max(values), budget,
-        backend,
+        backend, log,
     )  # fmt: skip
 
 

@@ -42,16 +42,22 @@ def plain(lab: Lab) -> Iterator[Figure]:
         dsn = lab.charging(evaluator)
         for found in against_floor(lab, "plain", "plain", evaluator, dsn, "user_", CHARGE):
             yield found
-            if found.backend is not None:
-                yield backend_ratio(found)
+            yield from behind(found)
 
 
-def backend_ratio(found: Figure) -> Figure:
-    """The floor's processor time as a share of the charge's."""
-    floor, charge = found.backend or (0, 1)
-    name = "  backend time, the floor's of the charge's"
-    values, clients = [floor / charge], found.clients
-    return figure(found.part, name, found.evaluator, FLOOR, values, BACKEND, clients=clients)
+def behind(found: Figure) -> Iterator[Figure]:
+    """What the server did for it: the floor's processor time as a share of the charge's, and the
+    log the charge wrote, page images included, as a multiple of the floor's."""
+    part, evaluator, clients = found.part, found.evaluator, found.clients
+    if found.backend is not None:
+        floor, charge = found.backend
+        name, values = "  backend time, the floor's of the charge's", [floor / charge]
+        yield figure(part, name, evaluator, FLOOR, values, BACKEND, clients=clients)
+    if found.log is not None:
+        floor, charge = found.log
+        unit, values = "times the floor's", [charge / floor]
+        name = f"  log, {charge:.0f} of {floor:.0f} bytes"
+        yield figure(part, name, evaluator, unit, values, size.LOG, clients=clients)
 
 
 def plan(lab: Lab) -> Iterator[Figure]:
@@ -296,6 +302,7 @@ def compared(
         budget,
         clients=clients,
         backend=found.backend,
+        log=found.log,
     )
 
 

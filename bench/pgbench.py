@@ -71,20 +71,23 @@ class Entry:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a load: when, and the processor time its backends took (None: not known)."""
+    """One turn of a load: when, the processor time its backends took (None: not known), and the
+    bytes of log they wrote."""
 
     start: float
     end: float
     cpu: float | None
+    log: int = 0
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Ratios of a load's throughput to its base's, one per round; microseconds of backend time
-    per charge, of the base and of the load."""
+    and bytes of log per charge, of the base and of the load."""
 
     ratios: tuple[float, ...]
     backend: tuple[float, float] | None
+    log: tuple[float, float]
 
 
 class Player:
@@ -109,6 +112,7 @@ class Player:
         )
         self._backends: list[int] = []
         self._clients, self._server = clients, server
+        self._link = psycopg.connect(server, autocommit=True)
 
     def warm_up(self) -> None:
         """Let every session do what it does only once, then hold."""
@@ -118,7 +122,7 @@ class Player:
 
     def play(self) -> None:
         """Take a turn."""
-        before = self._cpu()
+        before, begin = self._cpu(), self._log_position()
         start = time.time()
         self._process.send_signal(signal.SIGCONT)
         time.sleep(TURN_SECONDS)
@@ -126,7 +130,7 @@ class Player:
         self._hold()
         after = self._cpu()
         cpu = None if before is None or after is None else after - before
-        self.turns.append(Turn(start, end, cpu))
+        self.turns.append(Turn(start, end, cpu, self._log_position() - begin))
 
     def finish(self) -> list[Entry]:
         """End the sessions; all transactions, in the order of their ends."""
@@ -140,6 +144,7 @@ class Player:
 
     def close(self) -> None:
         """Stop it however it is, and remove its logs."""
+        self._link.close()
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
@@ -159,15 +164,20 @@ class Player:
     def _wait_for_sessions(self) -> list[int]:
         query = "select pid from pg_stat_activity where application_name = %s"
         deadline = time.monotonic() + CONNECT_SECONDS
-        with psycopg.connect(self._server, autocommit=True) as link:
-            while time.monotonic() < deadline and self._process.poll() is None:
-                found = [int(row[0]) for row in link.execute(query, [self._name])]
-                if len(found) == self._clients:
-                    return found
-                time.sleep(0.01)
+        while time.monotonic() < deadline and self._process.poll() is None:
+            found = [int(row[0]) for row in self._link.execute(query, [self._name])]
+            if len(found) == self._clients:
+                return found
+            time.sleep(0.01)
         if self._process.poll() is None:
             raise BenchError(f"pgbench could not open its {self._clients} sessions")
         raise self._failure(self._process.communicate()[1])
+
+    def _log_position(self) -> int:
+        """Where the server's log ends, in bytes."""
+        row = self._link.execute("select pg_current_wal_insert_lsn() - '0/0'").fetchone()
+        assert row is not None
+        return int(row[0])
 
     def _cpu(self) -> float | None:
         """Seconds of processor time that the backends have taken, where the system tells."""
@@ -207,9 +217,9 @@ class Pgbench:
         ]
         ratios = tuple(of / to for to, of in zip(*rates, strict=True))
         times = [backend_time(player, log) for player, log in zip(players, logs, strict=True)]
-        if times[0] is None or times[1] is None:
-            return Comparison(ratios, None)
-        return Comparison(ratios, (times[0], times[1]))
+        written = [log_bytes(player, log) for player, log in zip(players, logs, strict=True)]
+        backend = None if times[0] is None or times[1] is None else (times[0], times[1])
+        return Comparison(ratios, backend, (written[0], written[1]))
 
     def mixed(self, load: Load, *, seconds: float, rounds: int) -> list[tuple[float, ...]]:
         """One client that picks one of the scripts at random each time: per round, how much longer
@@ -301,6 +311,12 @@ def backend_time(player: Player, log: Sequence[Entry]) -> float | None:
             return None
         spent += turn.cpu
     return spent / sum(counts(player, log)) / player.load.charges * 1e6
+
+
+def log_bytes(player: Player, log: Sequence[Entry]) -> float:
+    """Bytes of the server's log per charge."""
+    written = sum(turn.log for turn in player.turns)
+    return written / sum(counts(player, log)) / player.load.charges
 
 
 def trimmed(entries: Sequence[Entry], script: int) -> float:

@@ -1,14 +1,16 @@
 """What a charge writes and locks: bytes of log and of ledger, relation locks.
 
-Guarantees: each operation runs in transactions of its own on accounts that it has touched before,
-so that the log is counted without the page images that a checkpoint leaves behind; locks are
-counted from another session, before the charge commits.
+Guarantees: each operation runs in transactions of its own, with full_page_writes off, so that the
+log is counted without the page images that follow a checkpoint, which are the same for the floor
+and depend on how many charges share a page; locks are counted from another session, before the
+charge commits.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -76,10 +78,15 @@ def sizes(lab: Lab) -> Iterator[Figure]:
         psycopg.connect(dsn, autocommit=True) as link,
         psycopg.connect(dsn, autocommit=True) as observer,
     ):
-        base = log_bytes(link, floor, "user_")
+        with page_images_off(link):
+            base = log_bytes(link, floor, "user_")
+            logged = {
+                title: log_bytes(link, operation, prefix)
+                for title, (operation, prefix, _) in OPERATIONS.items()
+            }
         yield name("log bytes, the floor", unit="bytes", values=base, budget=None)
-        for title, (operation, prefix, usual) in OPERATIONS.items():
-            found = log_bytes(link, operation, prefix)
+        for title, found in logged.items():
+            usual = OPERATIONS[title][2]
             yield name(f"log bytes, {title}", unit="bytes", values=found, budget=None)
             if usual:
                 ratios = [of / to for of, to in zip(found, base, strict=True)]
@@ -96,6 +103,20 @@ def sizes(lab: Lab) -> Iterator[Figure]:
                 locks = charge_locks(link, observer, prefix)
                 budget = LOCKS if usual else None
                 yield name(f"locks, {title}", unit="locks", values=[locks], budget=budget)
+
+
+@contextmanager
+def page_images_off(link: Link) -> Iterator[None]:
+    """Until the block ends; the checkpoint makes sure that the server has heard."""
+    link.execute("alter system set full_page_writes = off")
+    try:
+        link.execute("select pg_reload_conf()")
+        link.execute("checkpoint")
+        yield
+    finally:
+        link.execute("alter system reset full_page_writes")
+        link.execute("select pg_reload_conf()")
+        link.execute("checkpoint")
 
 
 def log_bytes(link: Link, operation: Operation, prefix: str) -> list[float]:

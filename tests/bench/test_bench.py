@@ -172,7 +172,7 @@ def test_what_a_charge_writes_and_locks_is_counted(
     for name in ("the floor", *size.OPERATIONS):
         assert 100 < figures[f"log bytes, {name}"].value < 10_000
         assert 50 < figures[f"row bytes, {name}"].value < 1000
-    # Accounts, lots' prices, the ledger with its indexes: what a charge cannot do without.
+    # Accounts and prices with their indexes, the ledger, its sequence.
     assert (
         5
         <= figures["locks, plain"].value

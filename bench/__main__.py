@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from typing import Any
 
 from bench.figures import Figure, heading
 from bench.lab import EVALUATORS, Lab, lab
@@ -111,7 +112,7 @@ def report(opened: Lab, names: Sequence[str], figures: list[Figure]) -> None:
     )
 
 
-def machine(opened: Lab) -> dict[str, str | int | float]:
+def machine(opened: Lab) -> dict[str, Any]:
     """What the figures were measured on, when, and how thoroughly."""
     return {
         "postgresql": server_version(opened.cluster.bin_dir)[1],

@@ -64,10 +64,11 @@ class Kind:
     count: int = 0
 
 
-# By the beginning of their names. A cap on a model keeps the headroom closed.
+# By the beginning of their names. A cap on a model keeps the headroom closed. Pairs meet holds that
+# are there already, because plans made on an empty table would be kept while it grows.
 KINDS = {
     "user_": Kind(),
-    "pair_": Kind(),
+    "pair_": Kind(holds=1),
     "large_": Kind(plan="large", caps=""),
     "small_": Kind(plan="small", caps=""),
     "held_": Kind(plan="small", caps="", holds=1),

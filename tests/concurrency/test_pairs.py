@@ -346,6 +346,24 @@ def test_the_allowance_of_a_period_is_granted_once(
     assert balance(db, user)["balance"] == 8
 
 
+@pytest.mark.parametrize("second", [deduct, use])
+def test_a_charge_sees_the_key_of_a_hold_taken_while_it_waited(
+    db: Connection, meeting: Meeting, user: str, second: Any
+) -> None:
+    # The first leaves the headroom open, so that the second, which waits for it, could draw.
+    ask(db, deduct(user, 1))
+    _, given = meeting.collide(
+        call(
+            "select ducto_reserve(%s, 1, p_idempotency_key => 'k') || ducto_deduct_amount(%s, 1)",
+            user,
+            user,
+        ),
+        second(user, 1, "k"),
+    )
+    assert given.sqlstate == "DU007"
+    assert count(db, user, "usage") == 2
+
+
 def lapsed_lot(db: Connection, user: str, amount: int) -> None:
     """Grant credits that have expired since, but are not yet booked."""
     lot = ask(db, grant(user, amount))["lot_id"]

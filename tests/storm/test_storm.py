@@ -50,12 +50,19 @@ def durable() -> Iterator[Cluster]:
         yield cluster
 
 
+def running() -> dict[int, int]:
+    """Every process that is not a zombie, and its parent."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return {int(pid): int(parent) for pid, parent, state in rows if not state.startswith("Z")}
+
+
 def kill_at_once(cluster: Cluster) -> None:
     """`kill -9` of the server and every process of it, which get no chance to tidy up."""
     postmaster = int((cluster.data_dir / "postmaster.pid").read_text().split()[0])
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True)
-    processes = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    children = [pid for pid, parent in processes if parent == postmaster]
+    # Stopped, it starts no process that the list would not have.
+    os.kill(postmaster, signal.SIGSTOP)
+    children = [pid for pid, parent in running().items() if parent == postmaster]
     assert len(children) > PROCESSES, "the storm is not raging"
     cluster.kill(signal.SIGKILL)
     for pid in children:
@@ -63,6 +70,9 @@ def kill_at_once(cluster: Cluster) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+    # Until the last is gone its shared memory is in use, and no new server starts.
+    while running().keys() & set(children):
+        time.sleep(0.01)
 
 
 def test_a_server_killed_in_a_storm_keeps_what_it_acknowledged(

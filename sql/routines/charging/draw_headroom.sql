@@ -44,9 +44,9 @@ begin
         and a.headroom_version = coalesce(v_version, 0)
         and a.headroom_plan is not distinct from v_plan_key
         and a.headroom_until > ducto.now()
-        and not (a.keyed_holds and p_idempotency_key is not null and ducto.check_hold_key(
-            p_account_id, p_idempotency_key, null
-        ) is not null)
+        and case when a.keyed_holds and p_idempotency_key is not null then ducto.may_draw(
+                p_account_id, '{}', p_idempotency_key, p_metadata, p_occurred_at
+            ) else true end
         and case when a.kind = 'team' or p_actor_id <> p_account_id
             then ducto.may_spend(a.kind, p_account_id, p_actor_id) else true end
     returning a.kind, a.draw_lot, v_version, a.headroom_plan, v_cost,

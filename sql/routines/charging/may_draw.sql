@@ -1,4 +1,6 @@
 -- What a charge within the headroom checks only where it carries more than metrics and a key.
+-- Volatile, so that the update that asks, where it has waited for the account's row, sees the keys
+-- of holds as they then are.
 create or replace function ducto.may_draw(
     p_account_id text,
     p_metrics jsonb,
@@ -8,7 +10,7 @@ create or replace function ducto.may_draw(
 )
 returns boolean
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

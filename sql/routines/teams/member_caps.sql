@@ -1,5 +1,5 @@
--- The state of the cap that a team's member has, as a list that adds to ducto.cap_states: empty where
--- there is none, and for an account that is no team's.
+-- The state of the cap that a team's member has, as a list that adds to ducto.cap_states: empty
+-- where there is none, and for an account that is no team's.
 create or replace function ducto.member_caps(
     p_account ducto.account,
     p_user_id text,

@@ -9,15 +9,12 @@ create or replace function ducto.open_headroom(
     p_terms ducto.terms,
     p_now timestamptz
 )
-returns void
+returns boolean
 language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
 set enable_sort = off
-set enable_bitmapscan = off
-set jit = off
 as $$
 declare
     v_left constant numeric := p_account.balance + p_account.allowance;
@@ -26,7 +23,6 @@ declare
     v_room numeric;
     v_until timestamptz;
 begin
-    perform ducto.check_sums(p_account);
     if p_account.status = 'active' and p_account.debt = 0
         and not p_terms.plan_missing and not p_terms.feature_policy
     then
@@ -65,7 +61,8 @@ begin
         headroom_until = case when v_room > 0 then v_until else '-infinity' end,
         headroom = coalesce(greatest(v_room, 0), 0)
     where a.account_id = p_account.account_id;
+    return coalesce(v_room > 0, false);
 end
 $$;
 comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz) is
-    'p_account: settled by ducto.lock_account and brought up to date.';
+    'Whether there is any. p_account: settled by ducto.lock_account and brought up to date.';

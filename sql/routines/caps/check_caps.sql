@@ -3,7 +3,7 @@
 -- reaches no cap.
 create or replace function ducto.check_caps(
     p_draft ducto.draft,
-    p_account_id text,
+    p_account ducto.account,
     p_models text[],
     p_amount numeric,
     p_now timestamptz
@@ -22,9 +22,17 @@ declare
 begin
     for v_cap in
         select c.* from ducto.credit_spend_caps c
-        where c.account_id = p_account_id and c.model = any (p_models)
+        where c.account_id = p_account.account_id and c.model = any (p_models)
         order by c.action = 'deny' desc, c.amount_limit
     loop
+        if v_cap.model = '' and not p_account.draw_free then
+            v_cap.spent := v_cap.spent + p_account.drawn;
+        end if;
+        if p_now >= p_account.stale_at then
+            -- Only a reading meets holds that have lapsed and are not yet booked.
+            v_cap.held := v_cap.held
+                - ducto.capped_holds(p_account.account_id, v_cap.model, p_now);
+        end if;
         v_used := v_cap.held + case when v_cap.window_end > p_now then v_cap.spent else 0 end;
         continue when v_used + p_amount <= v_cap.amount_limit;
 
@@ -47,5 +55,5 @@ begin
     return v;
 end
 $$;
-comment on function ducto.check_caps(ducto.draft, text, text[], numeric, timestamptz) is
+comment on function ducto.check_caps(ducto.draft, ducto.account, text[], numeric, timestamptz) is
     'The draft with a denial, warnings and events for every cap that p_amount would pass.';

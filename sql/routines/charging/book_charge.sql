@@ -3,7 +3,8 @@
 -- next thing is mostly the next hold.
 create or replace function ducto.book_charge(
     p_account ducto.account,
-    p_entry ducto.entry,
+    p_actor_id text,
+    p_transaction_id bigint,
     p_draft ducto.draft,
     p_terms ducto.terms,
     p_models text[],
@@ -32,8 +33,8 @@ begin
     v.debt := v.debt + p_draft.debt;
     if p_draft.debt > 0 then
         perform ducto.write_event(
-            v.account_id, p_entry.actor_id, 'credits.overdraft', p_now, jsonb_build_object(
-                'transaction_id', p_entry.id,
+            v.account_id, p_actor_id, 'credits.overdraft', p_now, jsonb_build_object(
+                'transaction_id', p_transaction_id,
                 'debt_added', trim_scale(p_draft.debt),
                 'balance_after', trim_scale(v.balance)
             )
@@ -43,11 +44,11 @@ begin
         perform ducto.count_caps(v.account_id, p_models, p_draft.amount, p_now);
     end if;
     if v.kind = 'team' and p_draft.amount > 0 then
-        perform ducto.count_member(v.account_id, p_entry.actor_id, p_draft.amount, p_now);
+        perform ducto.count_member(v.account_id, p_actor_id, p_draft.amount, p_now);
     end if;
     if p_draft.events is not null then
         perform ducto.write_event(
-            v.account_id, p_entry.actor_id, e ->> 'type', p_now, e -> 'data'
+            v.account_id, p_actor_id, e ->> 'type', p_now, e -> 'data'
         ) from jsonb_array_elements(p_draft.events) e;
     end if;
     if p_terms.thresholds <> '{}' then
@@ -56,7 +57,7 @@ begin
     if p_hold.reservation_id is null then
         perform ducto.open_headroom(v, p_terms, p_now);
     else
-        perform ducto.settle_hold(v, p_hold, p_entry.id, p_draft.cost, p_now);
+        perform ducto.settle_hold(v, p_hold, p_transaction_id, p_draft.cost, p_now);
         perform ducto.save_account(v);
     end if;
 end

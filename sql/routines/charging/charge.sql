@@ -13,7 +13,8 @@ create or replace function ducto.charge(
     p_idempotency_key text,
     p_metadata jsonb,
     p_occurred_at timestamptz,
-    p_raise boolean
+    p_raise boolean,
+    p_opened boolean default false
 )
 returns jsonb
 language plpgsql
@@ -131,7 +132,7 @@ begin
     end if;
     v_result := ducto.charge_otherwise(
         p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata,
-        p_occurred_at, v_cost
+        p_occurred_at, v_cost, p_opened
     );
     if p_raise is null or v_result ->> 'status' = 'ok' then
         return v_result;
@@ -140,7 +141,8 @@ begin
 end
 $$;
 comment on function ducto.charge(
-    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean
+    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, boolean
 ) is
     'Charges p_metrics, or p_amount where they are null, of p_actor_id to p_account_id. p_raise: '
-    'true raises what may not happen, false records and returns a denial, null returns anything.';
+    'true raises what may not happen, false records and returns a denial, null returns anything. '
+    'p_opened: the headroom has just been opened for this charge.';

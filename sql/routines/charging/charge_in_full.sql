@@ -27,9 +27,12 @@ declare
     v_price jsonb;
     v ducto.draft;
     v_models text[];
-    v_entry ducto.entry;
+    v_entry_id bigint;
+    v_result jsonb;
 begin
-    v_account := ducto.bring_up_to_date(v_account, v_terms, p_now);
+    if p_now >= v_account.stale_at or v_terms.allowance_due then
+        v_account := ducto.bring_up_to_date(v_account, v_terms, p_now);
+    end if;
     if p_hold.pricing_version is null then
         v_version := nullif(v_terms.version, 0);
         v_plan_key := v_terms.plan_key;
@@ -52,7 +55,13 @@ begin
     if p_hold.reservation_id is null then
         v := ducto.draw(v_account, (v_price -> 'cost')::numeric, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');
-        v := ducto.decide(v, v_account, p_actor_id, v_terms, v_models, v.amount, p_now);
+        -- Only where one of its rules can apply: a call costs more than looking.
+        if v_account.has_caps or v_account.kind = 'team' or v_account.status <> 'active'
+            or v_terms.plan_missing or v_terms.missing_feature is not null
+            or v_account.balance + v_account.allowance - v_account.held - v.cost < v_terms.floor
+        then
+            v := ducto.decide(v, v_account, p_actor_id, v_terms, v_models, v.amount, p_now);
+        end if;
     else
         v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, p_now);
         v.warnings := nullif(v_price -> 'warnings', '[]');
@@ -88,22 +97,34 @@ begin
             case when cardinality(v.lots) > 1 or v.debt > 0
                 then ducto.allocations(v.lots, v.takes, v.debt) end,
             p_metrics, p_metrics ->> 'model', v_operation,
-            nullif(v_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost)),
+            case when v_price #> '{breakdown,model}' <> v_price -> 'cost' or not v_price @>
+                    '{"breakdown": {"tools": 0, "search": 0, "cache": 0, "fixed": 0}}'
+                then nullif(v_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost))
+            end,
             v_version, v_plan_key, v.warnings, p_idempotency_key, p_hold.reservation_id,
             nullif(p_metadata, '{}'), p_occurred_at, p_now
         )
         on conflict (account_id, idempotency_key) do nothing
-        returning t.* into v_entry;
+        returning t.id, to_jsonb(row(
+            'ok', t.id, p_actor_id,
+            case when v_account.kind = 'team' then v_account.account_id end, t.model,
+            trim_scale(v.cost), trim_scale(v.free), trim_scale(v.amount),
+            trim_scale(t.balance_after), trim_scale(coalesce(t.available_after, t.balance_after)),
+            v_version, v_price -> 'breakdown', coalesce(v.warnings, '[]'), false
+        )::ducto.receipt)
+        into v_entry_id, v_result;
     end if;
-    if v_entry.id is null then
+    if v_entry_id is null then
         return coalesce(
             ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, p_hold.reservation_id,
                 p_occurred_at, p_idempotency_key),
             v.failure
         );
     end if;
-    perform ducto.book_charge(v_account, v_entry, v, v_terms, v_models, p_hold, p_now);
-    return ducto.charge_result(v_entry, v_account.kind, false);
+    perform ducto.book_charge(
+        v_account, p_actor_id, v_entry_id, v, v_terms, v_models, p_hold, p_now
+    );
+    return v_result;
 end
 $$;
 comment on function ducto.charge_in_full(

@@ -35,7 +35,7 @@ begin
             'plan_key', p_terms.plan_key
         ));
     elsif p_account.has_caps and p_capped > 0 then
-        v := ducto.check_caps(v, p_account.account_id, p_models, p_capped, p_now);
+        v := ducto.check_caps(v, p_account, p_models, p_capped, p_now);
     end if;
     -- A charge that the unheld part of the allowance pays needs no balance.
     if v.failure is null

@@ -14,9 +14,7 @@ language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
 set enable_sort = off
-set enable_bitmapscan = off
 set jit = off
 as $$
 declare

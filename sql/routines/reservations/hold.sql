@@ -22,7 +22,9 @@ declare
     v ducto.draft;
     v_models text[];
 begin
-    v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
+    if v_now >= v_account.stale_at or v_terms.allowance_due then
+        v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
+    end if;
     if p_hold.idempotency_key is not null then
         v_hold.fingerprint := ducto.fingerprint(
             'reserve', p_hold.account_id, p_hold.actor_id, p_hold.operation, p_hold.metrics::text,

@@ -1,4 +1,5 @@
--- Takes from lots of the locked account what was drawn, all of them at once.
+-- Takes from lots of the locked account what was drawn, one look-up each: joined in one statement,
+-- statistics that expect few lots of an account would make it quadratic.
 create or replace function ducto.take_lots(
     p_account_id text,
     p_lots bigint[],
@@ -11,17 +12,16 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set jit = off
 as $$
 begin
-    update ducto.credit_lots l set
-        remaining = l.remaining - d.take,
-        live = l.remaining > d.take,
-        forfeited = l.forfeited + case when p_forfeit then d.take else 0 end
-    from unnest(p_lots, p_takes) d (lot_id, take)
-    where l.account_id = p_account_id and l.lot_id = d.lot_id;
+    for v_index in 1 .. coalesce(cardinality(p_lots), 0) loop
+        update ducto.credit_lots l set
+            remaining = l.remaining - p_takes[v_index],
+            live = l.remaining > p_takes[v_index],
+            forfeited = l.forfeited + case when p_forfeit then p_takes[v_index] else 0 end
+        where l.account_id = p_account_id and l.lot_id = p_lots[v_index];
+    end loop;
 end
 $$;
 comment on function ducto.take_lots(text, bigint[], numeric[], boolean) is

@@ -215,17 +215,19 @@ def test_amounts_are_what_they_are_called(ledger: Ledger) -> None:
 
 
 def test_an_event_of_a_team_names_the_team_and_who_caused_it(ledger: Ledger) -> None:
-    ledger.grant("research", 100)
-    ledger.connection.execute(
-        "update ducto.credit_accounts set kind = 'team' where account_id = 'research'"
-    )
-    ledger.connection.execute(
-        "select ducto.write_event('research', 'ann', 'credits.low_balance', now(), '{}')"
+    ledger.call("create_team", name="Research", team_id="research", initial_balance=100)
+    ledger.call("add_team_member", team_id="research", user_id="ann", role="owner")
+    ledger.publish()
+    ledger.call(
+        "deduct_team",
+        team_id="research",
+        user_id="ann",
+        metrics={"model": "gpt-4", "input_tokens": 1},
     )
     events = [(event["type"], event["user_id"], event["team_id"]) for event in happened(ledger)]
     assert events == [
         ("credits.added", "research", "research"),
-        ("credits.low_balance", "ann", "research"),
+        ("credits.deducted", "ann", "research"),
     ]
 
 

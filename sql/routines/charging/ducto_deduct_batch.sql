@@ -11,8 +11,6 @@ declare
     v_bookings ducto.booking[] := '{}'::ducto.booking[];
     v_more ducto.booking[];
     v_used text[];
-    v_left text[] := '{}'::text[];
-    v_again text[] := '{}'::text[];
     v_item jsonb;
     v_one record;
 begin
@@ -24,6 +22,10 @@ begin
         ));
     end if;
     v_results := array_fill(null::jsonb, array[jsonb_array_length(p_charges)]);
+    -- What was charged before is answered as it was: an entry never changes, so nothing is locked.
+    for v_one in select r.place, r.result from ducto.replay_together(p_charges) r loop
+        v_results[v_one.place] := v_one.result;
+    end loop;
     -- Accounts are locked in one pass and one order, those that come into being among them.
     for v_one in
         select coalesce(c.item ->> 'team_id', c.item ->> 'user_id') as account_id,
@@ -31,7 +33,7 @@ begin
             array_agg(c.place::integer order by c.place) as places,
             array_agg(c.item order by c.place) as items
         from jsonb_array_elements(p_charges) with ordinality c (item, place)
-        where ducto.check_batch_item(c.item) is null
+        where v_results[c.place::integer] is null and ducto.check_batch_item(c.item) is null
         group by 1
         -- Only here: a collation of its own would follow the id into every look-up.
         order by min(coalesce(c.item ->> 'team_id', c.item ->> 'user_id') collate "C")
@@ -42,24 +44,10 @@ begin
             v_bookings := v_bookings || v_more;
         elsif v_one.of_teams < v_one.items_all or ducto.is_team(v_one.account_id) then
             perform ducto.lock_account(v_one.account_id);
-            if v_one.of_teams = 0 then
-                v_left := v_left || v_one.account_id;
-            end if;
         end if;
     end loop;
     v_used := ducto.used_keys(v_bookings);
     v_bookings := ducto.put_back(v_bookings, v_used);
-    -- What was charged before is answered as it was; the rest of those accounts is drawn anew.
-    for v_one in
-        select r.place, r.result from ducto.replay_together(p_charges, v_left || v_used) r
-    loop
-        v_results[v_one.place] := v_one.result;
-        v_again := array_append(v_again, v_one.result ->> 'user_id');
-    end loop;
-    if v_again <> '{}' then
-        v_more := ducto.draw_rest(p_charges, v_results, v_again);
-        v_bookings := v_bookings || ducto.put_back(v_more, ducto.used_keys(v_more));
-    end if;
     for v_one in select b.place, b.result from ducto.book_together(v_bookings) b loop
         v_results[v_one.place] := v_one.result;
     end loop;

@@ -1,7 +1,6 @@
 -- The results of those charges of a batch that were written before under their keys. A key that
--- stands for anything else is left to ducto.find_replay, which says so. Call it with the accounts
--- locked.
-create or replace function ducto.replay_together(p_charges jsonb, p_user_ids text[])
+-- stands for anything else is left to ducto.find_replay, which says so.
+create or replace function ducto.replay_together(p_charges jsonb)
 returns table (place integer, result jsonb)
 language plpgsql
 stable
@@ -26,8 +25,7 @@ begin
         order by t.idempotency_key
         limit 1
     ) k
-    where c.item ->> 'user_id' = any (p_user_ids)
-        and c.item ->> 'team_id' is null
+    where c.item ->> 'team_id' is null
         and ducto.check_batch_item(c.item) is null
         and (k.entry).idempotency_key = c.item ->> 'idempotency_key'
         and (k.entry).type = 'usage'

@@ -43,6 +43,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "spend_by_user": WINDOW,
     "spend_report": {**WINDOW, "group_by": "{model}"},
     "top_users": {**WINDOW, "limit": 5},
+    "get_team": {"team_id": "research"},
+    "list_team_members": {"team_id": "research"},
 }
 # Reads of an account take its id.
 OF_A_USER = ("get_", "list_lots", "list_transactions", "list_spend_caps")
@@ -53,6 +55,7 @@ def priced(project: Project) -> Project:
     """The project with pricing and an account."""
     project.serve("pricing_set", config=CONFIG)
     project.serve("add_credits", user_id="ann", amount=10)
+    project.serve("create_team", name="Research", team_id="research")
     return project
 
 

@@ -7,6 +7,9 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' ducto_pg/__init__.py)
 ARGS ?=
+# As many processes as there are processors, each with a server of its own; a server that was given
+# has roles that all would share.
+PARALLEL := $(if $(DUCTO_TEST_DSN),,-n auto --dist worksteal)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test releases check format lint types db psql bench fuzz storm errors privileges dist-sql dist clean
@@ -29,7 +32,7 @@ demo: .venv/installed ## watch AI usage being priced and charged, on a PostgreSQ
 test: .venv/installed ## run the tests; ARGS="-k refund" selects
 	@$(BIN)/python -m tests.support.server --install
 	@$(BIN)/python -m tests.support.js
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # Those the wheel brings; a smaller selection, since what they could break is the SQL.
 RELEASES ?= 16 18
@@ -41,7 +44,7 @@ SELECTION := $(addprefix tests/,accounts analytics caps charging events expiry p
 releases: .venv/installed ## run the tests of the SQL on each PostgreSQL of the wheel
 	@for release in $(RELEASES); do \
 		DUCTO_TEST_SERVER=wheel DUCTO_TEST_RELEASE=$$release \
-			$(BIN)/python -m pytest -q $(wildcard $(SELECTION)) $(ARGS) || exit 1; done
+			$(BIN)/python -m pytest -q $(PARALLEL) $(wildcard $(SELECTION)) $(ARGS) || exit 1; done
 
 check: format-check lint types test ## format, lint, types and tests: what CI runs
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["CliError", "Failure", "describe", "in_commands"]
 
 LENGTH_MAX = 800
-PASSWORD = re.compile(r"(\w+://[^:/@\s]*:)[^@\s]+@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
+# From the beginning of a word only: from each of its characters it would be quadratic.
+PASSWORD = re.compile(
+    r"((?<!\w)\w+://[^:/@\s]*:)[^@\s]+@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
+)
 FUNCTION = re.compile(r"`?\bducto_[a-z_]+\b`?")
 # The command that does what a function of the API does.
 COMMANDS_OF = {

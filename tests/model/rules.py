@@ -142,6 +142,8 @@ class Charge:
 class Hold:
     amount: Decimal
     held: Decimal
+    capped: Decimal
+    floor: Decimal
     deadline: datetime
     version: int
     plan_key: str | None
@@ -218,15 +220,16 @@ class Account:
         return sum((c.amount - c.refunded_amount for c in self.charges), ZERO)
 
     def used(self, cap_type: str, model: str | None, now: datetime) -> Decimal:
-        """What a cap has counted in the window around now."""
+        """What a cap counts: what left the balance in the window around now, and what is held."""
         start, _ = period(cap_type, now)
+        held = (hold.capped for hold in self.open_holds(now) if model is None)
         return sum(
             (
                 charge.amount - charge.refunded_amount
                 for charge in self.charges
                 if charge.created_at >= start and model in (None, charge.model)
             ),
-            ZERO,
+            sum(held, ZERO),
         )
 
     # --- time passes -------------------------------------------------------------------------
@@ -334,12 +337,20 @@ class Account:
                 amount -= part
         self.debt += amount
 
-    def decide(self, cost: Decimal, model: str | None, pricing: Pricing, now: datetime) -> None:
-        """Whether a charge of this cost may happen."""
+    def decide(
+        self,
+        cost: Decimal,
+        model: str | None,
+        pricing: Pricing,
+        now: datetime,
+        *,
+        capped: Decimal | None = None,
+    ) -> None:
+        """Whether a charge or a hold of this cost, so much of it capped, may happen."""
         if self.frozen:
             raise Refused("DU019")
         allowance, held = self.allowance(now), self.held(now)
-        amount = max(cost - allowance, ZERO)
+        amount = max(cost - allowance, ZERO) if capped is None else capped
         for (cap_type, cap_model), cap in self.caps.items():
             if (
                 cap.action == "deny"
@@ -352,16 +363,19 @@ class Account:
         if left < self.floor(pricing) and cost > max(allowance - held, ZERO):
             raise Refused("DU002")
 
-    def draw(self, cost: Decimal, model: str | None, now: datetime) -> Charge:
-        """Take a cost from the lots; what none can pay is debt."""
+    def draw(
+        self, cost: Decimal, model: str | None, now: datetime, takeable: Decimal | None = None
+    ) -> Charge:
+        """Take a cost from the lots, or what is takeable of it; what none can pay is debt."""
         parts: list[tuple[Lot | None, Decimal]] = []
-        left = cost
+        left = cost if takeable is None else takeable
         for lot in self.drawable(now):
             part = min(lot.remaining, left)
             if part > 0:
                 lot.remaining -= part
                 left -= part
                 parts.append((lot, part))
+        left += ZERO if takeable is None else cost - takeable
         if left > 0:
             self.debt += left
             parts.append((None, left))
@@ -374,7 +388,8 @@ class Account:
         self, cost: Decimal, model: str | None, seconds: int, pricing: Pricing, now: datetime
     ) -> Hold:
         """Set credits aside, by the rules of a charge."""
-        self.decide(cost, model, pricing, now)
+        capped = cost - min(cost, max(self.allowance(now) - self.held(now), ZERO))
+        self.decide(cost, model, pricing, now, capped=capped)
         plan = self.plan(pricing)
         limit = plan.max_concurrent if plan is not None else None
         if limit is not None and len(self.open_holds(now)) >= limit:
@@ -382,6 +397,8 @@ class Account:
         hold = Hold(
             cost,
             cost,
+            capped,
+            self.floor(pricing),
             now + timedelta(seconds=seconds),
             pricing.version,
             plan.key if plan else None,
@@ -391,12 +408,24 @@ class Account:
         return hold
 
     def settle(self, hold: Hold, cost: Decimal, final: bool, now: datetime) -> Charge:
-        """Charge what a hold was for; never denied while it is open."""
+        """Charge what a hold was for; never denied while it is open.
+
+        Beyond the hold it takes what is available above the hold's floor and what no other hold
+        has claimed; the rest is debt.
+        """
         if hold.status != "active" or hold.deadline <= now:
             raise Refused("DU011")
-        charge = self.draw(cost, None, now)
+        held, lots = self.held(now), self.balance(now) + self.debt + self.allowance(now)
+        available = lots - self.debt - held
+        takeable = min(
+            cost,
+            hold.held + max(available - hold.floor, ZERO),
+            max(lots - (held - hold.held), ZERO),
+        )
+        charge = self.draw(cost, None, now, takeable)
         hold.charged += cost
         hold.held = max(hold.held - cost, ZERO)
+        hold.capped = min(hold.capped, hold.held)
         hold.last_amount = cost
         if final:
             hold.status, hold.held = "settled", ZERO
@@ -429,6 +458,11 @@ class Account:
             lot.remaining += part
             return
         expires_at = None
+        if lot is not None and lot.revoked:
+            # What was written off with the grant is revoked too, and given to nobody.
+            written_off = min(part, lot.amount - lot.forfeited)
+            lot.forfeited += written_off
+            part -= written_off
         if lot is None or lot.revoked:
             paid = min(self.debt, part)
             self.debt -= paid

@@ -410,8 +410,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """Any earlier call with its key: the same answer, and nothing else."""
         name, arguments, answer = self.keyed[number % len(self.keyed)]
         replay = self.ledger.call(name, **arguments)
-        if name in ("deduct", "deduct_amount"):
-            # A charge writes down what time has changed before it finds that it is a replay.
+        if name in ("deduct", "deduct_amount", "reserve"):
+            # They write down what time has changed before they find that they are a replay.
             self.accounts[arguments["user_id"]].touch(self.pricing, self.now)
         if name == "reserve":
             # A hold's replay tells how the hold is now.

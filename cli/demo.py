@@ -20,7 +20,7 @@ from ducto_pg.cli.output import amount, bars, echo, fields, table
 from ducto_pg.cli.progress import Progress
 from ducto_pg.cli.sample import USERS, events
 from ducto_pg.client.manager import CreditManager
-from ducto_pg.client.results import EXACT, Charge
+from ducto_pg.client.results import EXACT, BatchItem
 from ducto_pg.client.store import PostgresStore
 from ducto_pg.install.embedded import embedded_server
 from ducto_pg.install.migrate import migrate
@@ -95,8 +95,8 @@ def _balances(manager: CreditManager) -> dict[str, tuple[Decimal, Decimal]]:
     return {user: (b.balance, b.allowance_remaining) for user, b in found.items()}
 
 
-def _replay(manager: CreditManager, sample: list[dict[str, Any]]) -> list[Charge]:
-    charges: list[Charge] = []
+def _replay(manager: CreditManager, sample: list[dict[str, Any]]) -> list[BatchItem]:
+    charges: list[BatchItem] = []
     with Progress("Charging") as progress:
         for start in range(0, len(sample), BATCH):
             charges.extend(manager.deduct_batch(sample[start : start + BATCH]))
@@ -115,7 +115,7 @@ def _print_balances(manager: CreditManager, before: Mapping[str, tuple[Decimal, 
     )
 
 
-def _by_model(charges: list[Charge]) -> dict[str, Decimal]:
+def _by_model(charges: list[BatchItem]) -> dict[str, Decimal]:
     spent: dict[str, Decimal] = {}
     for charge in charges:
         if charge.ok:
@@ -124,7 +124,7 @@ def _by_model(charges: list[Charge]) -> dict[str, Decimal]:
     return spent
 
 
-def _print_throughput(charges: list[Charge], seconds: float) -> None:
+def _print_throughput(charges: list[BatchItem], seconds: float) -> None:
     paid = [charge for charge in charges if charge.ok]
     denied = len(charges) - len(paid)
     total = Decimal(0)
@@ -140,7 +140,7 @@ def _print_throughput(charges: list[Charge], seconds: float) -> None:
         _say(f"{denied:,} were denied: {', '.join(reasons)}.")
 
 
-def _explain(manager: CreditManager, charges: list[Charge]) -> None:
+def _explain(manager: CreditManager, charges: list[BatchItem]) -> None:
     """The charge with the most parts, from its usage to what was taken."""
     paid = [charge for charge in charges if charge.ok and charge.transaction_id is not None]
     if not paid:
@@ -170,7 +170,7 @@ def _rate_name(rate: Mapping[str, Any]) -> str:
     return f"{rate['section']}.{rate['key']}{plan}"
 
 
-def _priced(charge: Charge) -> list[tuple[str, Decimal]]:
+def _priced(charge: BatchItem) -> list[tuple[str, Decimal]]:
     parts = charge.breakdown
     if parts is None:
         return []

@@ -44,6 +44,7 @@ _HOMES = {
     "AsyncSupabaseStore": "client.supabase",
     "SupabaseStore": "client.supabase",
     "Balance": "client.results",
+    "BatchItem": "client.results",
     "Breakdown": "client.results",
     "Calculation": "client.results",
     "CapCheck": "client.results",

@@ -28,6 +28,7 @@ from ducto_pg.client.answers import (
 from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, needed
 from ducto_pg.client.results import (
     Balance,
+    BatchItem,
     Calculation,
     CapCheck,
     Charge,
@@ -320,7 +321,7 @@ class CreditManager:
         )
         return self._charge("ducto_deduct_team", params)
 
-    def deduct_batch(self, charges: Sequence[Json]) -> list[Charge]:
+    def deduct_batch(self, charges: Sequence[Json]) -> list[BatchItem]:
         """Charge many usages in one call; one result each, in order, none of them raised.
 
         An item is `{"user_id": …, "metrics": {…}}` (or `amount`, or `job_name`), with
@@ -332,7 +333,7 @@ class CreditManager:
             return []
         answer = self._store.call("ducto_deduct_batch", **params)
         self._report(event for item in answer for event in charge_events(item))
-        return [Charge.parse(item) for item in answer]
+        return [BatchItem.parse(item) for item in answer]
 
     def quote(
         self, user_id: Identifier, metrics: Metrics, *, team_id: Identifier | None = None

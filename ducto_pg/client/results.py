@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field
 from dataclasses import fields as dataclass_fields
 from datetime import date, datetime
 from decimal import Context, Decimal
-from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
-from ducto_pg.errors import DatabaseError
+from ducto_pg.client.arguments import money
+from ducto_pg.errors import DatabaseError, InvalidArgumentError
 
 __all__ = [
     "Balance",
+    "BatchItem",
     "Breakdown",
     "Calculation",
     "CapCheck",
@@ -104,10 +107,10 @@ class Breakdown(Result):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Charge(Result):
-    """What a charge did. `cost` is the price, `amount` what left the balance.
+class BatchItem(Result):
+    """What an item of a batch did: a charge where it is `ok`, else why not in `code`, `message`.
 
-    Source: ducto_deduct and its kin, ducto_settle.
+    Money as in a Charge. Source: ducto_deduct_batch.
     """
 
     status: str = "ok"
@@ -133,6 +136,20 @@ class Charge(Result):
     def ok(self) -> bool:
         """True when the credits were taken (now, or by the call this one repeats)."""
         return self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge(BatchItem):
+    """What a charge did. `cost` is the price, `amount` what left the balance.
+
+    Source: ducto_deduct and its kin, ducto_settle.
+    """
+
+    transaction_id: int
+    user_id: str
+    balance_after: Decimal
+    available_after: Decimal
+    breakdown: Breakdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +431,28 @@ class SpendCap(Result):
     used: Decimal = ZERO
     remaining: Decimal | None = None
     resets_at: datetime | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            raw: Mapping[str, Any] = ...,
+            user_id: str | UUID | int | None = None,
+            cap_type: str,
+            model: str | None = None,
+            limit: Decimal | int | str,
+            action: str = "deny",
+            used: Decimal = ...,
+            remaining: Decimal | None = None,
+            resets_at: datetime | None = None,
+        ) -> None:
+            """A cap to set is written as arguments are: ids and amounts in any of their types."""
+
+    def __post_init__(self) -> None:
+        # What is no amount is refused by the call that sets the cap, as every argument is.
+        with suppress(InvalidArgumentError):
+            object.__setattr__(self, "limit", money("limit", self.limit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ class Chat:
         self.credits.set_user_plan(user_id, "pro")
         until = datetime.now(UTC) + timedelta(days=30)
         self.credits.add_credits(user_id, 5, "promo", expires_at=until, idempotency_key="welcome")
-        cap = SpendCap(user_id=str(user_id), cap_type="daily", limit=Decimal(4))
+        cap = SpendCap(user_id=user_id, cap_type="daily", limit=4)
         assert_type(self.credits.set_spend_cap(cap), SpendCap)
         return self.credits.get_balance(user_id)
 
@@ -98,6 +98,11 @@ class Chat:
         for entry in self.credits.list_transactions(user_id, tx_type="usage"):
             return self.credits.refund_credits(entry.transaction_id, reason="wrong answer")
         raise LookupError("nothing to undo")
+
+    def retract(self, charge: Charge) -> Decimal:
+        """Give one charge back; what the balance is then, above what it was after the charge."""
+        refund = self.credits.refund_credits(charge.transaction_id)
+        return refund.balance_after - charge.balance_after
 
     def clean_up(self) -> SweepResult:
         """The nightly job."""

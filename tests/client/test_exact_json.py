@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from ducto_pg import exact_json
-from ducto_pg.client.results import Breakdown, Charge
+from ducto_pg.client.results import BatchItem, Breakdown
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_everything_else_is_written_as_the_standard_library_does() -> None:
 
 
 def test_a_result_becomes_an_object_without_its_raw_answer() -> None:
-    charge = Charge.parse({"status": "ok", "cost": Decimal("1.50"), "breakdown": {"total": 2}})
+    charge = BatchItem.parse({"status": "ok", "cost": Decimal("1.50"), "breakdown": {"total": 2}})
     written = exact_json.loads(exact_json.dumps(charge))
     assert written["cost"] == Decimal("1.5")
     assert written["breakdown"]["total"] == 2
@@ -80,5 +80,5 @@ def test_an_unknown_type_is_refused() -> None:
 
 
 def test_a_breakdown_is_parsed_inside_its_charge() -> None:
-    charge = Charge.parse({"status": "ok", "breakdown": {"model": Decimal("0.5"), "total": 1}})
+    charge = BatchItem.parse({"status": "ok", "breakdown": {"model": Decimal("0.5"), "total": 1}})
     assert charge.breakdown == Breakdown(model=Decimal("0.5"), total=Decimal(1))

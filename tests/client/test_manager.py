@@ -21,6 +21,16 @@ from ducto_pg.errors import (
 from tools.asyncify import SOURCE, TARGET, generate
 
 HOLD = "6f3c1a52-64c4-4f0f-9d0f-2a1f7b7f0c11"
+CHARGED = {
+    "status": "ok",
+    "transaction_id": 7,
+    "user_id": "ann",
+    "cost": 1,
+    "amount": 1,
+    "balance_after": 4,
+    "available_after": 4,
+    "breakdown": {"model": 1, "total": 1},
+}
 DENIED = {
     "status": "denied",
     "code": "DU002",
@@ -63,7 +73,7 @@ class AsyncRecorder:
 
 
 def test_only_given_arguments_are_sent_so_the_database_keeps_its_defaults() -> None:
-    store = Recorder({"ducto_deduct": {"status": "ok", "cost": 1}})
+    store = Recorder({"ducto_deduct": CHARGED})
     CreditManager(store).deduct("ann", {"model": "m"}, idempotency_key="k")
     assert store.calls == [
         (
@@ -111,7 +121,7 @@ def test_an_amount_is_exact_or_refused(amount: Any) -> None:
 
 @pytest.mark.parametrize("amount", [Decimal("0.10"), "0.10"])
 def test_an_amount_keeps_its_digits(amount: Any) -> None:
-    store = Recorder({"ducto_deduct_amount": {"status": "ok"}})
+    store = Recorder({"ducto_deduct_amount": CHARGED})
     CreditManager(store).deduct_amount("ann", amount)
     assert str(store.calls[0][1]["p_amount"]) == "0.10"
 
@@ -125,7 +135,7 @@ def test_a_pricing_is_sent_as_it_is() -> None:
 
 HOLD_ANSWERS: dict[str, Any] = {
     "ducto_reserve": {"reservation_id": HOLD, "amount": 5, "user_id": "ann"},
-    "ducto_settle": {"status": "ok", "cost": 3, "amount": 3},
+    "ducto_settle": {**CHARGED, "cost": 3, "amount": 3},
     "ducto_release": {"reservation_id": HOLD},
 }
 

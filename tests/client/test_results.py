@@ -16,6 +16,7 @@ from ducto_pg import DatabaseError
 from ducto_pg.client import results
 from ducto_pg.client.results import (
     Balance,
+    BatchItem,
     Calculation,
     CapCheck,
     Charge,
@@ -91,6 +92,7 @@ SHAPES: dict[type[Result], tuple[str, set[str]]] = {
     Balance: ("balance", set()),
     Calculation: ("calculation", {"tools", "search", "cache", "fixed"}),
     CapCheck: ("cap_check", set()),
+    BatchItem: ("settlement", set()),
     Charge: ("settlement", set()),
     Explanation: ("explanation", set()),
     Feature: ("feature", set()),
@@ -108,6 +110,7 @@ SHAPES: dict[type[Result], tuple[str, set[str]]] = {
 }
 # A denial that is raised elsewhere is a result in a batch; lists tell more of each row.
 MORE: dict[type[Result], set[str]] = {
+    BatchItem: {"code", "error", "message"},
     Charge: {"code", "error", "message"},
     Team: {"role", "replayed"},
     TeamMember: {"spent", "allowance_consumed", "charges"},
@@ -155,7 +158,7 @@ def test_null_becomes_none_or_empty() -> None:
     plan = Plan.parse({"plan_key": "pro", "name": None, "features": None})
     assert plan.name is None
     assert plan.features == {}
-    assert Charge.parse({"status": "ok", "warnings": None}).warnings == ()
+    assert BatchItem.parse({"status": "ok", "warnings": None}).warnings == ()
 
 
 def test_results_are_frozen() -> None:

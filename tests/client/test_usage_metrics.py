@@ -9,7 +9,7 @@ import pytest
 
 from ducto_pg import CreditManager, InvalidArgumentError, PricingEngine, ToolCall, UsageMetrics
 from ducto_pg.plpython.names import STANDARD_METRICS
-from tests.client.test_manager import Recorder
+from tests.client.test_manager import CHARGED, Recorder
 
 
 def test_it_has_every_standard_metric() -> None:
@@ -46,7 +46,7 @@ def test_a_metric_of_its_own_is_not_given_as_extra() -> None:
 
 
 def test_the_manager_sends_it_as_its_dict() -> None:
-    store = Recorder({"ducto_deduct": {"status": "ok"}, "ducto_deduct_batch": [{"status": "ok"}]})
+    store = Recorder({"ducto_deduct": CHARGED, "ducto_deduct_batch": [CHARGED]})
     usage = UsageMetrics(model="m", input_tokens=5)
     CreditManager(store).deduct("ann", usage)
     CreditManager(store).deduct_batch([{"user_id": 7, "metrics": usage}])

@@ -43,8 +43,13 @@ begin
     end if;
     select n.nspowner into v_owner from pg_catalog.pg_namespace as n where n.nspname = 'ducto';
     if not pg_has_role(v_owner, 'usage') then
-        raise exception 'schema ducto belongs to %; migrate as % or a member of it',
-            pg_get_userbyid(v_owner), pg_get_userbyid(v_owner);
+        begin
+            -- A member that does not inherit has to become the owner, if it may.
+            execute format('set local role %I', pg_get_userbyid(v_owner));
+        exception when insufficient_privilege then
+            raise exception 'schema ducto belongs to %; migrate as % or a member of it',
+                pg_get_userbyid(v_owner), pg_get_userbyid(v_owner);
+        end;
     end if;
     if to_regclass('ducto.migrations') is null then
         begin

@@ -211,14 +211,31 @@ def _plan(connection: Connection, manifest: Manifest, evaluator: Evaluator) -> M
 
 def _refuse_others(cursor: psycopg.Cursor[Any]) -> None:
     """Only the owner of what is installed, or a member of it, could do what the plan says."""
+    owner = _become_owner(cursor)
+    if owner is not None:
+        raise MigrationError(
+            f"schema ducto belongs to {owner}; migrate as {owner} or a member of it"
+        )
+
+
+def _become_owner(cursor: psycopg.Cursor[Any]) -> str | None:
+    """Act as the owner until the transaction ends; its name where this role may not.
+
+    Only a member that does not inherit has to become it.
+    """
     cursor.execute(
         "select pg_get_userbyid(n.nspowner) from pg_namespace as n"
         " where n.nspname = 'ducto' and not pg_has_role(n.nspowner, 'usage')"
     )
-    for (owner,) in cursor:
-        raise MigrationError(
-            f"schema ducto belongs to {owner}; migrate as {owner} or a member of it"
-        )
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    try:
+        with cursor.connection.transaction():
+            cursor.execute("select set_config('role', %s, true)", row)
+    except psycopg.errors.InsufficientPrivilege:
+        return str(row[0])
+    return None
 
 
 def _apply(
@@ -463,14 +480,12 @@ def _recorded(
 ) -> tuple[dict[int, tuple[str, str]], dict[str, str]]:
     """Migrations and settings of the database, read as its owner or through the API."""
     cursor.execute(
-        "select pg_has_role(n.nspowner, 'usage'), exists (select from pg_class as c"
-        " where c.relnamespace = n.oid and c.relname = 'settings')"
-        " from pg_namespace as n where n.nspname = 'ducto'"
+        "select exists (select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+        " where n.nspname = 'ducto' and c.relname = 'settings')"
     )
-    owner, installed = cursor.fetchone() or (False, False)
-    if not installed:
+    if not _first(cursor.fetchone()):
         return {}, {}
-    if owner:
+    if _become_owner(cursor) is None:
         cursor.execute("select m.version, m.name, m.sha256 from ducto.migrations as m")
         recorded = {version: (name, sha256) for version, name, sha256 in cursor}
         cursor.execute("select s.key, s.value from ducto.settings as s")

@@ -14,18 +14,19 @@ from ducto_pg.install.embedded import Cluster
 from ducto_pg.install.migrate import migrate
 from tests.analytics.scan import compare
 from tests.analytics.test_rollup import USERS, lag, roll, spend
+from tests.conftest import MakeDb
 from tests.support.databases import Connection, open_connection
-from tests.support.server import server_programs
+from tests.support.server import Server, programs_not_older
 
 Connect = Callable[..., Connection]
 ROLES = ("ducto_owner", "ducto_reader", "ducto_service", "ducto_admin")
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Cluster]:
+def elsewhere(cluster: Server) -> Iterator[Cluster]:
     """Another server, whose transaction ids begin anew."""
-    with Cluster(server_programs(), {"max_prepared_transactions": "2"}) as cluster:
-        yield cluster
+    with Cluster(programs_not_older(cluster), {"max_prepared_transactions": "2"}) as other:
+        yield other
 
 
 def exact(connection: Connection) -> None:
@@ -41,14 +42,15 @@ def funded(connection: Connection) -> None:
 
 
 def test_a_rollup_restored_on_another_server_goes_on(
-    db: Connection, dsn: str, connect: Connect, elsewhere: Cluster
+    make_db: MakeDb, connect: Connect, elsewhere: Cluster
 ) -> None:
+    dsn = make_db("portable")
+    db, running = connect(dsn), connect(dsn)
     funded(db)
     for _ in range(2000):
         db.execute("select pg_current_xact_id()")
     for user in USERS:
         spend(db, user, 1)
-    running = connect()
     running.execute("begin")
     spend(running, USERS[0], 5)
     roll(db)

@@ -11,10 +11,10 @@ import pytest
 
 from ducto_pg.install.embedded import Cluster
 from ducto_pg.install.migrate import migrate
-from tests.conftest import Connect
+from tests.conftest import Connect, MakeDb
 from tests.events.feed import Consumer, expire_leases
 from tests.support.databases import Connection, open_connection
-from tests.support.server import server_programs
+from tests.support.server import Server, programs_not_older, server_programs
 from tests.support.waiting import until_blocked
 
 
@@ -305,22 +305,23 @@ def test_a_prepared_transaction_is_found_when_it_is_committed() -> None:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Cluster]:
+def elsewhere(cluster: Server) -> Iterator[Cluster]:
     """Another server, whose transaction ids begin anew."""
-    with Cluster(server_programs()) as cluster:
-        yield cluster
+    with Cluster(programs_not_older(cluster)) as other:
+        yield other
 
 
 def test_a_consumer_restored_on_another_server_misses_nothing(
-    db: Connection, dsn: str, connect: Connect, elsewhere: Cluster
+    make_db: MakeDb, connect: Connect, elsewhere: Cluster
 ) -> None:
+    dsn = make_db("portable")
+    db, running = connect(dsn), connect(dsn)
     for _ in range(2000):
         db.execute("select pg_current_xact_id()")
     consumer = Consumer(db)
     old = [grant(db, f"user-{number}") for number in range(10)]
     assert consumer.ids() == old
     assert consumer.ids() == []
-    running = connect()
     running.execute("begin")
     grant(running, "slow")
     pending = [grant(db, f"user-{number}") for number in range(5)]

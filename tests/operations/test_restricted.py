@@ -247,6 +247,22 @@ def test_who_is_not_the_owner_is_told_before_anything_is_tried(
         assert owners(connection) == {HOST}
 
 
+def test_a_member_that_does_not_inherit_migrates_as_the_owner(
+    host: str, empty: str, login: Login, admin: Connection
+) -> None:
+    member = login(empty, APP, "noinherit")
+    admin.execute(f"grant {HOST} to {APP}".encode())
+    migrate(host, create_roles=False)
+    with open_connection(empty) as connection:
+        before = snapshot(connection)
+        assert migrate(member, dry_run=True).applied == ()
+        assert status(member).up_to_date
+        assert migrate(member).applied == ()
+        done = psql(member, build_script(transaction=False))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert snapshot(connection) == before
+
+
 @pytest.mark.needs(PLPYTHON)
 def test_an_upgrade_by_a_member_of_the_owner_keeps_pl_python(
     empty: str, admin: Connection, login: Login, tmp_path: Path

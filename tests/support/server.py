@@ -27,6 +27,7 @@ from psycopg import conninfo
 
 from ducto_pg.install.embedded import Cluster, EmbeddedError, embedded_binaries, server_version
 from ducto_pg.install.script import Evaluator
+from tests.support.debian import SERVERS
 
 MINIMUM_RELEASE = 15
 PACKAGES = ("postgresql-{release}", "postgresql-plpython3-{release}")
@@ -171,6 +172,8 @@ def local_programs(release: int | None = None) -> Path | None:
     on_path = shutil.which("pg_config")
     folders = [Path(on_path).resolve().parent] if on_path else []
     folders += [folder for pattern in BIN_DIRECTORIES for folder in Path("/").glob(pattern[1:])]
+    if release is not None:
+        folders += SERVERS.glob("*/usr/lib/postgresql/*/bin")
     for folder in folders:
         if not (folder / "initdb").exists() or PLPYTHON not in extensions_of(folder):
             continue
@@ -194,6 +197,15 @@ def server_programs() -> Path:
     except EmbeddedError:
         # A container may have a release that the wheel does not come with.
         return embedded_binaries()
+
+
+def programs_not_older(server: Server) -> Path:
+    """Programs that can read a dump of this server: its own, or the newest of this machine."""
+    if server.cluster is not None:
+        return server.cluster.bin_dir
+    local = local_programs()
+    found = [embedded_binaries(), *([] if local is None else [local])]
+    return max(found, key=lambda folder: server_version(folder)[0])
 
 
 def extensions_of(bin_dir: Path) -> frozenset[str]:

@@ -32,9 +32,9 @@ end $$;
 create function wrapped_in_sql(p_user_id text) returns jsonb language sql as $$
     select ducto_deduct_amount(p_user_id, 5);
 $$;
-create function with_status(p_user_id text) returns jsonb language plpgsql
-set ducto.http_errors = on as $$
+create function with_status(p_user_id text) returns jsonb language plpgsql as $$
 begin
+    set local ducto.http_errors = on;
     return ducto_deduct_amount(p_user_id, 5);
 end $$;
 create function ducto_lookalike(p_user_id text) returns text language plpgsql as $$

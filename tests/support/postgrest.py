@@ -117,8 +117,9 @@ class Project:
         return answer.body
 
     def add_routines(self, text: str, *names: str) -> None:
-        """Run SQL as a superuser, and wait until PostgREST knows the routines it makes."""
+        """Run SQL as the developer, and wait until PostgREST knows the routines it makes."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"set role {supabase.DEVELOPER}".encode())
             connection.execute(text.encode())
             connection.execute("notify pgrst, 'reload schema'")
         for name in names:
@@ -142,6 +143,7 @@ def _answer(status: int, response: Any) -> Answer:
 def install(dsn: str) -> None:
     """A project's default privileges, and ducto-pg without PL/Python, which hosted ones forbid."""
     supabase.open_everything(dsn)
+    supabase.let_develop(dsn)
     migrate(dsn, evaluator="portable")
 
 

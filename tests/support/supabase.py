@@ -20,11 +20,14 @@ from tests.support.server import Server
 # Who PostgREST logs in as, to become the role that a token names: Supabase's `authenticator`, under
 # a name and with a password of its own, because a cluster of Supabase's has one already.
 LOGIN = "ducto_test_authenticator"
+# Who writes the project's own tables and functions: Supabase's `postgres`, which is no superuser.
+DEVELOPER = "ducto_test_developer"
 ROLES = {
     "anon": "nologin noinherit",
     "authenticated": "nologin noinherit",
     "service_role": "nologin noinherit bypassrls",
     LOGIN: f"login noinherit password '{LOGIN}'",
+    DEVELOPER: "nologin",
 }
 OPEN_BY_DEFAULT = ("tables", "functions", "sequences")
 
@@ -36,7 +39,7 @@ def supabase_roles(server: Server) -> Iterator[None]:
         made = [name for name in ROLES if not _exists(admin, name)]
         for name in made:
             admin.execute(f"create role {name} {ROLES[name]}".encode())
-        admin.execute(f"grant anon, authenticated, service_role to {LOGIN}".encode())
+        admin.execute(f"grant anon, authenticated, service_role to {LOGIN}, {DEVELOPER}".encode())
         try:
             yield
         finally:
@@ -64,14 +67,25 @@ def _drop(server: Server, admin: psycopg.Connection[Any], role: str) -> None:
 def open_everything(dsn: str) -> None:
     """The default privileges of a project: each new object of `public` is open to all its roles."""
     with psycopg.connect(dsn) as connection:
-        for kind in OPEN_BY_DEFAULT:
-            connection.execute(
-                sql.SQL(
-                    "alter default privileges in schema public grant all on {} to"
-                    " anon, authenticated, service_role"
-                ).format(sql.SQL(kind))
-            )
+        _open_objects_of(connection, connection.info.user)
         connection.execute("grant usage on schema public to anon, authenticated, service_role")
+
+
+def let_develop(dsn: str) -> None:
+    """The developer may create objects in `public`, which are open in the same way."""
+    with psycopg.connect(dsn) as connection:
+        _open_objects_of(connection, DEVELOPER)
+        connection.execute(f"grant usage, create on schema public to {DEVELOPER}".encode())
+
+
+def _open_objects_of(connection: psycopg.Connection[Any], role: str) -> None:
+    for kind in OPEN_BY_DEFAULT:
+        connection.execute(
+            sql.SQL(
+                "alter default privileges for role {} in schema public grant all on {} to"
+                " anon, authenticated, service_role"
+            ).format(sql.Identifier(role), sql.SQL(kind))
+        )
 
 
 def authenticator_dsn(dsn: str) -> str:

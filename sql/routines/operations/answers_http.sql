@@ -2,7 +2,7 @@
 -- It does where a request for a function of the API is being answered and the outermost call on
 -- the stack is one: had a function of the application's own been called, it would stand there, and
 -- it may catch the error by its code. Such a function that catches none can ask for the status
--- with `set ducto.http_errors = on`.
+-- with `set local ducto.http_errors = on`: as a clause of the function only a superuser may say it.
 create or replace function ducto.answers_http(p_stack text)
 returns boolean
 language sql

@@ -71,8 +71,38 @@ begin
         end;
     end if;
     lock table ducto.migrations in share row exclusive mode;
+    if to_regclass('ducto.settings') is not null then
+        lock table ducto.settings in access share mode;
+    end if;
+    if exists ({foreign}) then
+        raise exception '{refusal}';
+    end if;
 end
 """
+
+# What the installer, who may be a superuser, reads before anything runs as the owner. Whoever made
+# the schema may have put a view there, whose functions run as whoever looks at it.
+FOREIGN = """
+        select
+        from pg_catalog.pg_class as c
+        where c.relnamespace = 'ducto'::regnamespace
+            and c.relname in ('migrations', 'settings')
+            and (
+                c.relkind <> 'r'
+                or c.relhassubclass
+                or exists (
+                    select
+                    from pg_catalog.pg_attribute as a
+                    join pg_catalog.pg_type as t on t.oid = a.atttypid
+                    where a.attrelid = c.oid
+                        and t.typnamespace <> 'pg_catalog'::regnamespace
+                )
+            )
+    """
+FOREIGN_REFUSAL = (
+    "the schema ducto holds what looks like the tables of ducto-pg and is not: somebody made it "
+    "beforehand; see who owns it, and drop it"
+)
 
 NEWEST = """
 declare
@@ -382,6 +412,68 @@ begin
 end
 """
 
+# Drops one of ours, unless something of somebody who may use it depends on it. Who may not can make
+# a view depend on it all the same, by its number ('16432'::regprocedure): such a pin goes with it.
+DROP = """
+            begin
+                execute format('drop %s %s', v_object.kind, v_object.name);
+            exception when dependent_objects_still_exist then
+                get stacked diagnostics v_dependent = pg_exception_detail;
+                if exists (
+                    select
+                    from pg_catalog.pg_depend as d
+                    -- What a rule, a default or a constraint is a part of.
+                    left join pg_catalog.pg_depend as w
+                        on w.classid = d.classid and w.objid = d.objid and w.deptype in ('a', 'i')
+                    left join pg_catalog.pg_shdepend as o
+                        on o.deptype = 'o'
+                        and o.dbid = (
+                            select b.oid from pg_catalog.pg_database as b
+                            where b.datname = current_database()
+                        )
+                        and (o.classid, o.objid)
+                            in ((d.classid, d.objid), (w.refclassid, w.refobjid))
+                    where d.refclassid = v_object.catalog
+                        and d.refobjid = v_object.oid
+                        and d.deptype <> 'i'
+                        and (w.refclassid = v_object.catalog and w.refobjid = v_object.oid)
+                            is not true
+                        and case
+                            when o.refobjid is null then true
+                            when v_object.is_api
+                            then has_function_privilege(o.refobjid, v_object.oid, 'execute')
+                            else has_schema_privilege(o.refobjid, 'ducto', 'usage')
+                        end
+                ) then
+                    raise exception 'this release drops % %, but something still depends on it: %',
+                        v_object.kind, v_object.name, v_dependent
+                        using hint = 'Drop or change what depends on it, then migrate again.';
+                end if;
+                execute format('drop %s %s cascade', v_object.kind, v_object.name);
+                set local client_min_messages = notice;
+                raise notice 'ducto: of somebody who may not use it, and so dropped with % %: %',
+                    v_object.kind, v_object.name, v_dependent;
+                set local client_min_messages = warning;
+            end;
+"""
+
+# What cannot be replaced, because its result or the name of a parameter changed.
+RETIRED = """
+declare
+    v_object record;
+    v_dependent text;
+begin
+    for v_object in
+        select 'routine' as kind, p.oid, 'pg_catalog.pg_proc'::regclass as catalog,
+            p.oid::regprocedure::text as name, p.pronamespace <> 'ducto'::regnamespace as is_api
+        from unnest({routines}) as r (signature)
+        join pg_catalog.pg_proc as p on p.oid = to_regprocedure(r.signature)
+    loop
+{drop}
+    end loop;
+end
+"""
+
 # Whatever else lies in the schema, or bears an API name and is the owner's, comes from an older
 # release. What others have put beside the API is theirs, and is reported.
 CLEAN_UP = """
@@ -399,7 +491,7 @@ begin
     v_kept := array(select r::regprocedure::oid from unnest(v_routines) as r);
     for v_object in
         select 'view' as kind, c.oid, 'pg_catalog.pg_class'::regclass as catalog,
-            format('%I.%I', n.nspname, c.relname) as name, true as ours,
+            format('%I.%I', n.nspname, c.relname) as name, true as ours, false as is_api,
             pg_get_userbyid(c.relowner) as owner
         from pg_catalog.pg_class as c
         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
@@ -410,6 +502,7 @@ begin
         select 'routine', p.oid, 'pg_catalog.pg_proc'::regclass,
             p.oid::regprocedure::text,
             n.nspname = 'ducto' or pg_get_userbyid(p.proowner) = current_user,
+            n.nspname <> 'ducto',
             pg_get_userbyid(p.proowner)
         from pg_catalog.pg_proc as p
         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
@@ -424,14 +517,7 @@ begin
                 and d.deptype = 'e'
         );
         if v_object.ours then
-            begin
-                execute format('drop %s %s', v_object.kind, v_object.name);
-            exception when dependent_objects_still_exist then
-                get stacked diagnostics v_dependent = pg_exception_detail;
-                raise exception 'this release has no % %, but something still depends on it: %',
-                    v_object.kind, v_object.name, v_dependent
-                    using hint = 'Drop or change what depends on it, then migrate again.';
-            end;
+{drop}
         end if;
         set local client_min_messages = notice;
         if v_object.ours then

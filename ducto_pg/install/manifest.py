@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ class Guarded:
 class SqlFile:
     """One file of the SQL tree; ``path`` is relative to the tree and begins with ``sql/``.
 
-    ``text`` is what may run every time; ``guarded`` are its views and triggers, which may not.
+    ``text`` is what may run every time; ``guarded`` are its views and triggers, which may not;
+    ``drops`` are the routines that it retires.
     """
 
     path: str
@@ -63,6 +64,7 @@ class SqlFile:
     routines: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     guarded: tuple[Guarded, ...] = ()
+    drops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def load_manifest(root: Path | None = None) -> Manifest:
     return Manifest(
         migrations=tuple(_migrations(root)),
         errors=load_errors(root),
-        retired=_optional(root, "retired.sql"),
+        retired=_retired(root),
         routines=_files(root, "routines"),
         views=_files(root, "views"),
         portable=_files(root, "evaluators/portable"),
@@ -186,6 +188,26 @@ def _files(root: Path, folder: str) -> tuple[SqlFile, ...]:
 def _optional(root: Path, name: str) -> SqlFile | None:
     path = root / name
     return _read(root, path) if path.exists() else None
+
+
+def _retired(root: Path) -> SqlFile | None:
+    """The routines to drop, which are dropped by what knows who may depend on them."""
+    file = _optional(root, "retired.sql")
+    return file and replace(file, drops=tuple(_drops(file.path, _parse(file.path, file.text))))
+
+
+def _drops(path: str, statements: Iterable[Any]) -> Iterator[str]:
+    for raw in statements:
+        dropped = getattr(raw.stmt, "objects", ())
+        if not isinstance(raw.stmt, ast.DropStmt) or not all(
+            isinstance(item, ast.ObjectWithArgs) and not item.args_unspecified for item in dropped
+        ):
+            raise MigrationError(
+                f"{path} holds more than lines: drop function if exists name(types)"
+            )
+        for item in dropped:
+            types = ", ".join(_type(node) for node in item.objargs or ())
+            yield f"{_dotted(item.objname)}({types})"
 
 
 def _read(root: Path, path: Path) -> SqlFile:

@@ -24,6 +24,7 @@ from typing import Any
 import psycopg
 
 from ducto_pg import __version__
+from ducto_pg.install import blocks
 from ducto_pg.install.manifest import Manifest, MigrationError, line_of, load_manifest
 from ducto_pg.install.script import (
     LOCK_TIMEOUT_MS,
@@ -417,6 +418,21 @@ def _warnings(connection: Connection) -> tuple[str, ...]:
         return (PUBLIC_MAY_CREATE,) if _first(cursor.fetchone()) else ()
 
 
+def _planted(cursor: psycopg.Cursor[Any]) -> Iterator[str]:
+    """What others have put beside the API; a run says the same itself."""
+    cursor.execute(
+        "select p.oid::regprocedure::text, pg_get_userbyid(p.proowner)"
+        " from pg_proc as p join pg_namespace as n on n.nspname = 'ducto'"
+        " where p.pronamespace = 'public'::regnamespace and starts_with(p.proname, 'ducto_')"
+        " and p.proowner <> n.nspowner order by 1"
+    )
+    for name, owner in cursor:
+        yield (
+            f"{name} is not part of ducto-pg: it belongs to {owner}, and calls may reach it "
+            "instead of the function of that name"
+        )
+
+
 def _count_routines(manifest: Manifest, evaluator: str) -> int:
     return len(manifest.signatures(plpython=evaluator == "plpython"))
 
@@ -431,7 +447,7 @@ def _status(connection: Connection, manifest: Manifest, evaluator: Evaluator) ->
             " pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'ducto')"
         )
         server_version, owner = cursor.fetchone() or ("", None)
-        warnings = _warnings(connection)
+        warnings = (*_warnings(connection), *_planted(cursor))
     found = _compared(manifest, recorded, settings, next_evaluator, server_version)
     return replace(found, owner=owner, warnings=warnings)
 
@@ -485,6 +501,9 @@ def _recorded(
     )
     if not _first(cursor.fetchone()):
         return {}, {}
+    cursor.execute(f"select exists ({blocks.FOREIGN})".encode())
+    if _first(cursor.fetchone()):
+        raise MigrationError(blocks.FOREIGN_REFUSAL)
     if _become_owner(cursor) is None:
         cursor.execute("select m.version, m.name, m.sha256 from ducto.migrations as m")
         recorded = {version: (name, sha256) for version, name, sha256 in cursor}

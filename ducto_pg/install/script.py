@@ -122,8 +122,10 @@ def _sections(manifest: Manifest, choices: Choices) -> Iterator[Section]:
         text = _migration(migration.version, migration.name, migration.sha256, migration.file)
         yield Section(migration.file.path, text, (migration.file,))
     yield Section("error catalogue", _catalogue(manifest))
-    if manifest.retired is not None:
-        yield from _plain(manifest.retired)
+    if manifest.retired is not None and manifest.retired.drops:
+        retired = _array(manifest.retired.drops)
+        body = blocks.RETIRED.format(routines=retired, drop=blocks.DROP)
+        yield Section(manifest.retired.path, _block(body))
     for file in (*manifest.routines, *manifest.views, *manifest.portable):
         yield from _plain(file)
     yield Section("evaluator", *_evaluator(manifest, choices.evaluator))
@@ -176,8 +178,11 @@ def _preparation(manifest: Manifest, choices: Choices) -> Iterator[Section]:
         create_roles=literal(_on_or_off(choices.create_roles)),
         objects=blocks.OWNED,
     )
+    turn = blocks.TURN.format(
+        minimum=MINIMUM_SERVER, foreign=blocks.FOREIGN, refusal=blocks.FOREIGN_REFUSAL
+    )
     yield Section("settings", blocks.SETTINGS.format(turn_seconds=TURN_SECONDS))
-    yield Section("turn", _block(blocks.TURN.format(minimum=MINIMUM_SERVER)))
+    yield Section("turn", _block(turn))
     # From here on locks are held, so that waiting for another makes others wait.
     timeout = f"set local lock_timeout = '{choices.lock_timeout_ms}ms';\n\n"
     known = blocks.NEWEST.format(newest=newest, version=__version__)
@@ -265,6 +270,7 @@ def _clean_up(manifest: Manifest) -> str:
         routines=_array(manifest.signatures(plpython=False)),
         plpython=_array(_plpython_only(manifest)),
         views=_array(manifest.view_names()),
+        drop=blocks.DROP,
     )
     return _block(body)
 

@@ -161,3 +161,53 @@ def test_what_a_view_calls_is_not_taken_from_under_it(
     assert snapshot(db) == before
     member.execute("drop view mine.installed")
     migrate(db, manifest=request.getfixturevalue(release))
+
+
+def pin(member: Connection, db: Connection, kind: str, name: str) -> None:
+    """Make something of the member's depend on what it may not use, by its number."""
+    row = db.execute(f"select %s::{kind}::oid::bigint".encode(), [name]).fetchone()
+    assert row is not None
+    member.execute(f"create view mine.{kind}_v as select '{row[0]}'::{kind} as x".encode())
+    member.execute(f"create table mine.{kind}_t (x {kind} default '{row[0]}')".encode())
+
+
+def test_what_is_pinned_by_its_number_is_dropped_with_the_pin(
+    db: Connection, member: Connection
+) -> None:
+    # What an older release left: whatever lies in the schema and is not this one's.
+    db.execute("create function ducto.old_helper() returns int language sql return 1")
+    db.execute("create view ducto.old_view as select 1 as x")
+    pin(member, db, "regprocedure", "ducto.old_helper()")
+    pin(member, db, "regclass", "ducto.old_view")
+    notes = "\n".join(migrate(db).notes)
+    assert "of somebody who may not use it, and so dropped with routine ducto.old_helper()" in notes
+    assert "view mine.regclass_v depends on view ducto.old_view" in notes
+    left = db.execute(
+        "select to_regproc('ducto.old_helper'), to_regclass('ducto.old_view'),"
+        " to_regclass('mine.regprocedure_v'), to_regclass('mine.regprocedure_t') is not null"
+    ).fetchone()
+    assert left == (None, None, None, True)
+
+
+def test_what_may_be_used_is_not_taken_from_under_its_user(db: Connection) -> None:
+    db.execute("create view ducto.old_view as select 1 as x")
+    db.execute("create view public.of_a_superuser as select * from ducto.old_view")
+    with pytest.raises(MigrationError, match=r"drops view ducto[.]old_view, but something still"):
+        migrate(db)
+
+
+@pytest.mark.parametrize("release", ["without_version", "retiring_version"])
+def test_who_may_not_call_a_function_cannot_pin_it(
+    release: str, db: Connection, member: Connection, request: pytest.FixtureRequest
+) -> None:
+    db.execute("create role ducto_test_nobody")
+    db.execute("grant create on schema public to ducto_test_nobody")
+    try:
+        db.execute("set role ducto_test_nobody")
+        db.execute("create view public.pin as select public.ducto_version() as x")
+        db.execute("reset role")
+        migrate(db, manifest=request.getfixturevalue(release))
+        assert db.execute("select to_regclass('public.pin')").fetchone() == (None,)
+    finally:
+        db.execute("drop owned by ducto_test_nobody")
+        db.execute("drop role ducto_test_nobody")

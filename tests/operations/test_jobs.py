@@ -47,6 +47,17 @@ def test_without_pg_cron_it_says_so_and_what_to_do(db: Connection) -> None:
         assert "`ducto jobs run`" in (caught.value.diag.message_hint or "")
 
 
+def test_a_function_planted_beside_the_api_is_not_called_by_it(db: Connection) -> None:
+    db.execute(
+        "create function public.ducto_list_jobs(text, boolean) returns table (job text)"
+        " language plpgsql as $$ begin raise 'planted'; end $$"
+    )
+    for function in ("ducto_schedule_jobs", "ducto_unschedule_jobs"):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(f"select * from {function}()".encode())
+        assert caught.value.sqlstate == "DU024"
+
+
 @pytest.mark.parametrize(
     ("schedule", "problem"),
     [

@@ -229,6 +229,34 @@ def test_a_schema_given_to_somebody_stays_theirs(
         assert owners(connection) == {HOST}
 
 
+@pytest.mark.parametrize("planted", ["view", "cast", "child"])
+def test_a_schema_that_was_planted_runs_nothing_as_the_superuser_who_migrates(
+    planted: str, host: str, empty: str
+) -> None:
+    with open_connection(host) as connection:
+        connection.execute("create schema ducto")
+        connection.execute(
+            "create function ducto.trap() returns int language plpgsql as"
+            " $$ begin raise 'run by %', current_user; end $$"
+        )
+        if planted == "view":
+            connection.execute("create view ducto.migrations as select ducto.trap() as version")
+        elif planted == "cast":
+            connection.execute("create type ducto.number as enum ('1')")
+            connection.execute("create function ducto.cast(ducto.number) returns int return 1")
+            connection.execute(
+                "create cast (ducto.number as int) with function ducto.cast as assignment"
+            )
+            connection.execute("create table ducto.migrations (version ducto.number)")
+        else:
+            connection.execute("create table ducto.migrations (version int)")
+            connection.execute("create table ducto.child () inherits (ducto.migrations)")
+        connection.execute("create view ducto.settings as select ducto.trap()::text as key")
+    for run in (status, migrate, lambda dsn: migrate(dsn, dry_run=True)):
+        with pytest.raises(MigrationError, match="somebody made it beforehand"):
+            run(empty)
+
+
 def test_who_is_not_the_owner_is_told_before_anything_is_tried(
     host: str, empty: str, login: Login, admin: Connection
 ) -> None:
@@ -437,6 +465,14 @@ def test_the_script_carries_the_choices(empty: str, login: Login) -> None:
             assert owners(connection) == {f"{PREFIX}owner"}
             assert may(connection, APP) == (True, False, False)
     assert "set local lock_timeout = '123ms'" in build_script(choices)
+
+
+def test_status_names_what_is_planted_beside_the_api(empty: str) -> None:
+    migrate(empty)
+    with open_connection(empty) as connection:
+        connection.execute("create function public.ducto_deduct(text, text) returns int return 1")
+        (planted,) = (text for text in status(connection).warnings if "ducto_deduct" in text)
+    assert "ducto_deduct(text,text) is not part of ducto-pg: it belongs to " in planted
 
 
 def test_where_public_may_create_migrate_and_status_warn(empty: str) -> None:

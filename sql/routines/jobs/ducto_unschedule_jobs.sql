@@ -9,7 +9,8 @@ as $$
 declare
     v_id bigint;
 begin
-    perform from public.ducto_list_jobs('{}', true);
+    -- A function of two texts, planted beside it, would be preferred for an untyped literal.
+    perform from public.ducto_list_jobs('{}'::jsonb, true);
     for job, v_id in
         select l.job, j.jobid
         from public.ducto_list_jobs() l

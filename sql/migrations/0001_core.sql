@@ -525,12 +525,11 @@ create type ducto.drawn as (
     available_after numeric,
     created_at timestamptz,
     parts jsonb,
-    stored jsonb,
     warnings jsonb
 );
 comment on type ducto.drawn is
     'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the '
-    'price; stored: the same where the ledger row has to store them.';
+    'price.';
 
 create type ducto.receipt as (
     status text,

@@ -82,9 +82,10 @@ comment on column ducto.credit_rates.plain_except is
     'The plans that plain_scale does not hold for, because they override rates.';
 
 create table ducto.credit_linear_rates (
-    model text collate "C" primary key,
+    model jsonb primary key,
     version integer not null,
-    scale smallint not null,
+    scale integer not null,
+    metrics text[] not null,
     plain_except text[] not null,
     constant numeric not null,
     metric_1 text,
@@ -99,6 +100,9 @@ create table ducto.credit_linear_rates (
 comment on table ducto.credit_linear_rates is
     'The models of the active version whose price is a sum of products of metrics and constants, '
     'and nothing else: a charge finds version and price with one look. Written with activation.';
+comment on column ducto.credit_linear_rates.model is 'As metrics have it: a string.';
+comment on column ducto.credit_linear_rates.metrics is
+    'What a usage with this price may report: the standard metrics, and what says no quantity.';
 
 create table ducto.credit_plans (
     version integer not null

@@ -43,8 +43,8 @@ PG_CRON: LiteralString = """
 """
 WRITES_HEADROOM = {
     "charge",
-    "charge_otherwise",
     "draw_headroom",
+    "ducto_deduct",
     "draw_together",
     "lock_account",
     "open_headroom",
@@ -95,7 +95,7 @@ def test_plpgsql_check_finds_nothing(both: Connection) -> None:
             -- They look anew in an update that has waited, which stable ones would not.
             and (
                 c.message <> 'routine is marked as VOLATILE, should be STABLE'
-                or r.proname not in ('may_spend', 'may_draw')
+                or r.proname not in ('may_spend', 'check_hold_key')
             )
         """,
     )
@@ -249,7 +249,7 @@ def test_only_the_clock_reads_the_time(both: Connection) -> None:
         both,
         f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s "
         # The two that every charge runs look at ducto.clock themselves: a call costs a percent.
-        " and r.proname not in ('now', 'charge', 'draw_together')",
+        " and r.proname not in ('now', 'ducto_deduct', 'draw_together')",
         pattern,
     )
 

@@ -19,6 +19,7 @@ HOT = (
     "charge",
     "charge_in_full",
     "draw_together",
+    "ducto_deduct",
     "give_back",
     "hold",
     "price_in_full",

@@ -3,13 +3,15 @@
 -- next lot has left, of what is available above the floor, of the distance to the next low-balance
 -- threshold and of the room of each cap that covers every charge; it ends when a lot or a hold
 -- lapses, the period or the window of a cap ends. Where every charge must be looked at, it stays
--- closed: debt, a frozen account, a plan that is missing, a feature policy, a cap on a model.
+-- closed: debt, a frozen account, a plan that is missing, a feature policy, a cap on a model. A
+-- charge for which opening was all that was missing is taken out of it at once.
 create or replace function ducto.open_headroom(
     p_account ducto.account,
     p_terms ducto.terms,
-    p_now timestamptz
+    p_now timestamptz,
+    p_price jsonb default null
 )
-returns boolean
+returns ducto.drawn
 language plpgsql
 volatile
 security invoker
@@ -18,6 +20,9 @@ set enable_sort = off
 as $$
 declare
     v_left constant numeric := p_account.balance + p_account.allowance;
+    v_cost constant numeric := case when p_price is null then 0
+        else (p_price -> 'cost')::numeric end;
+    v_drawn ducto.drawn;
     v_lot_id bigint;
     v_free boolean;
     v_room numeric;
@@ -47,6 +52,9 @@ begin
         select least(v_room, c.room), least(v_until, c.window_end) into v_room, v_until
         from ducto.cap_room(p_account.account_id, p_now) c;
     end if;
+    if p_price is not null and (v_room > 0 and v_room >= v_cost) is not true then
+        return null;
+    end if;
     update ducto.credit_accounts a set
         alerted_below = p_account.alerted_below,
         debt = p_account.debt,
@@ -59,10 +67,17 @@ begin
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
         headroom_until = case when v_room > 0 then v_until else '-infinity' end,
-        headroom = coalesce(greatest(v_room, 0), 0)
-    where a.account_id = p_account.account_id;
-    return coalesce(v_room > 0, false);
+        drawn = v_cost,
+        headroom = coalesce(greatest(v_room, 0), 0) - v_cost
+    where a.account_id = p_account.account_id
+    returning a.kind, v_lot_id, nullif(p_terms.version, 0), p_terms.plan_key, v_cost,
+        case when v_free then v_cost else 0 end,
+        a.balance - case when v_free then 0 else v_cost end,
+        v_left - a.held - v_cost, p_now, p_price -> 'breakdown', p_price -> 'warnings'
+    into v_drawn;
+    return v_drawn;
 end
 $$;
-comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz) is
-    'Whether there is any. p_account: settled by ducto.lock_account and brought up to date.';
+comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz, jsonb) is
+    'p_account: settled by ducto.lock_account and brought up to date. p_price: of the charge to '
+    'take out of it; where it does not fit, null is returned and nothing is written.';

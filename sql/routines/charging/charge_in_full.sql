@@ -1,8 +1,10 @@
--- The pipeline behind every charge that is not within the headroom, and behind settlements: bring
--- up to date, price, draw, decide, write, open the headroom anew. It returns denials
--- and errors instead of raising them, so that one item of a batch cannot spoil the rest.
+-- The pipeline behind every charge that is not within the headroom, and behind settlements: draw,
+-- decide, write, open the headroom anew. It returns denials and errors instead of raising them, so
+-- that one item of a batch cannot spoil the rest.
 create or replace function ducto.charge_in_full(
     p_account ducto.account,
+    p_terms ducto.terms,
+    p_price jsonb,
     p_actor_id text,
     p_metrics jsonb,
     p_amount numeric,
@@ -19,52 +21,40 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_operation constant text := coalesce(p_hold.operation, p_metrics ->> 'operation');
     v_account ducto.account := p_account;
-    v_terms constant ducto.terms := ducto.read_terms(p_account, v_operation, p_now);
-    v_version integer;
-    v_plan_key text;
-    v_price jsonb;
+    v_version constant integer := case when p_hold.pricing_version is null
+        then nullif(p_terms.version, 0) else p_hold.pricing_version end;
+    v_plan_key constant text := case when p_hold.pricing_version is null
+        then p_terms.plan_key else p_hold.plan_key end;
     v ducto.draft;
     v_models text[];
     v_entry_id bigint;
     v_result jsonb;
 begin
-    if p_now >= v_account.stale_at or v_terms.allowance_due then
-        v_account := ducto.bring_up_to_date(v_account, v_terms, p_now);
-    end if;
-    if p_hold.pricing_version is null then
-        v_version := nullif(v_terms.version, 0);
-        v_plan_key := v_terms.plan_key;
-    else
-        v_version := p_hold.pricing_version;
-        v_plan_key := p_hold.plan_key;
-    end if;
-    v_price := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
-    if v_price ? 'code' then
+    if p_price ? 'code' then
         -- A used key replays its first result, even if the usage has no price any more.
         return coalesce(
             ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, p_hold.reservation_id,
                 p_occurred_at, p_idempotency_key),
-            ducto.failure('error', v_price ->> 'code', v_price -> 'detail')
+            ducto.failure('error', p_price ->> 'code', p_price -> 'detail')
         );
     end if;
     if v_account.has_caps then
         v_models := ducto.cap_models(v_version, v_plan_key, p_metrics ->> 'model');
     end if;
     if p_hold.reservation_id is null then
-        v := ducto.draw(v_account, (v_price -> 'cost')::numeric, p_now);
-        v.warnings := nullif(v_price -> 'warnings', '[]');
+        v := ducto.draw(v_account, (p_price -> 'cost')::numeric, p_now);
+        v.warnings := nullif(p_price -> 'warnings', '[]');
         -- Only where one of its rules can apply: a call costs more than looking.
         if v_account.has_caps or v_account.kind = 'team' or v_account.status <> 'active'
-            or v_terms.plan_missing or v_terms.missing_feature is not null
-            or v_account.balance + v_account.allowance - v_account.held - v.cost < v_terms.floor
+            or p_terms.plan_missing or p_terms.missing_feature is not null
+            or v_account.balance + v_account.allowance - v_account.held - v.cost < p_terms.floor
         then
-            v := ducto.decide(v, v_account, p_actor_id, v_terms, v_models, v.amount, p_now);
+            v := ducto.decide(v, v_account, p_actor_id, p_terms, v_models, v.amount, p_now);
         end if;
     else
-        v := ducto.draw_for_hold(v_account, (v_price -> 'cost')::numeric, p_hold, p_now);
-        v.warnings := nullif(v_price -> 'warnings', '[]');
+        v := ducto.draw_for_hold(v_account, (p_price -> 'cost')::numeric, p_hold, p_now);
+        v.warnings := nullif(p_price -> 'warnings', '[]');
     end if;
     if v.failure is null and p_idempotency_key is not null and v_account.keyed_holds then
         v.failure := ducto.check_hold_key(
@@ -96,10 +86,11 @@ begin
             case when cardinality(v.lots) = 1 and v.debt = 0 then v.lots[1] end,
             case when cardinality(v.lots) > 1 or v.debt > 0
                 then ducto.allocations(v.lots, v.takes, v.debt) end,
-            p_metrics, p_metrics ->> 'model', v_operation,
-            case when v_price #> '{breakdown,model}' <> v_price -> 'cost' or not v_price @>
+            p_metrics, p_metrics ->> 'model',
+            coalesce(p_hold.operation, p_metrics ->> 'operation'),
+            case when p_price #> '{breakdown,model}' <> p_price -> 'cost' or not p_price @>
                     '{"breakdown": {"tools": 0, "search": 0, "cache": 0, "fixed": 0}}'
-                then nullif(v_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost))
+                then nullif(p_price -> 'breakdown', ducto.plain_breakdown(p_metrics, v.cost))
             end,
             v_version, v_plan_key, v.warnings, p_idempotency_key, p_hold.reservation_id,
             nullif(p_metadata, '{}'), p_occurred_at, p_now
@@ -110,7 +101,7 @@ begin
             case when v_account.kind = 'team' then v_account.account_id end, t.model,
             trim_scale(v.cost), trim_scale(v.free), trim_scale(v.amount),
             trim_scale(t.balance_after), trim_scale(coalesce(t.available_after, t.balance_after)),
-            v_version, v_price -> 'breakdown', coalesce(v.warnings, '[]'), false
+            v_version, p_price -> 'breakdown', coalesce(v.warnings, '[]'), false
         )::ducto.receipt)
         into v_entry_id, v_result;
     end if;
@@ -122,14 +113,15 @@ begin
         );
     end if;
     perform ducto.book_charge(
-        v_account, p_actor_id, v_entry_id, v, v_terms, v_models, p_hold, p_now
+        v_account, p_actor_id, v_entry_id, v, p_terms, v_models, p_hold, p_now
     );
     return v_result;
 end
 $$;
 comment on function ducto.charge_in_full(
-    ducto.account, text, jsonb, numeric, text, jsonb, timestamptz, ducto.reservation,
-    timestamptz
+    ducto.account, ducto.terms, jsonb, text, jsonb, numeric, text, jsonb, timestamptz,
+    ducto.reservation, timestamptz
 ) is
-    'Of a locked account and checked arguments. With p_hold, settles it: at its pinned price, and '
-    'without denial. p_hold.status: active for a part, settled for the whole.';
+    'Of a locked account, brought up to date, and checked arguments; p_price: of '
+    'ducto.draft_price. With p_hold, settles it, without denial. p_hold.status: active for a part, '
+    'settled for the whole.';

@@ -18,7 +18,10 @@ begin
             'cost', trim_scale(p_amount), 'breakdown', ducto.plain_breakdown(null, p_amount)
         );
     elsif p_version > 0 then
-        return ducto.price_usage(p_version, p_plan_key, p_metrics);
+        return coalesce(
+            ducto.linear_price(p_version, p_plan_key, p_metrics),
+            ducto.price_usage(p_version, p_plan_key, p_metrics)
+        );
     end if;
     return jsonb_build_object('code', 'DU003', 'detail', '{}'::jsonb);
 end

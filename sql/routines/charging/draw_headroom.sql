@@ -1,14 +1,12 @@
--- The first statement of ducto.charge where the price is no sum of products: an amount, or a usage
--- that the evaluator prices (told). The price is of the plan that the account had before its row
--- was locked; where that has changed since, nothing is drawn.
+-- Takes a charge of checked arguments out of its account's headroom, at a price that is told: an
+-- amount, or what ducto.draft_price says of the usage. The price is of the plan that the account
+-- had before its row was locked; where that has changed since, nothing is drawn.
 create or replace function ducto.draw_headroom(
     p_account_id text,
     p_actor_id text,
     p_metrics jsonb,
     p_amount numeric,
-    p_idempotency_key text,
-    p_metadata jsonb,
-    p_occurred_at timestamptz
+    p_idempotency_key text
 )
 returns ducto.drawn
 language plpgsql
@@ -20,22 +18,21 @@ set jit = off
 as $$
 declare
     v_drawn ducto.drawn;
-    v_told jsonb;
+    v_price jsonb;
     v_version integer;
     v_plan_key text;
     v_cost numeric;
 begin
-    select c.version into v_version from ducto.credit_pricing_config c where c.active;
-    select a.headroom_plan into v_plan_key from ducto.credit_accounts a
-    where a.account_id = p_account_id and a.headroom_version = coalesce(v_version, 0)
-        and a.headroom_until > '-infinity';
-    if not found or ducto.check_charge(
-        p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
-    ) is not null then
+    select c.version, a.headroom_plan into v_version, v_plan_key
+    from ducto.credit_accounts a
+    left join ducto.credit_pricing_config c on c.active
+    where a.account_id = p_account_id and a.headroom_version = coalesce(c.version, 0)
+        and a.headroom_until > '-infinity' and a.headroom > 0;
+    if not found then
         return null;
     end if;
-    v_told := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
-    v_cost := (v_told -> 'cost')::numeric;
+    v_price := ducto.draft_price(p_metrics, p_amount, v_version, v_plan_key);
+    v_cost := (v_price -> 'cost')::numeric;
     update ducto.credit_accounts a set
         drawn = a.drawn + v_cost,
         headroom = a.headroom - v_cost
@@ -44,9 +41,9 @@ begin
         and a.headroom_version = coalesce(v_version, 0)
         and a.headroom_plan is not distinct from v_plan_key
         and a.headroom_until > ducto.now()
-        and case when a.keyed_holds and p_idempotency_key is not null then ducto.may_draw(
-                p_account_id, '{}', p_idempotency_key, p_metadata, p_occurred_at
-            ) else true end
+        and case when a.keyed_holds and p_idempotency_key is not null
+            then ducto.check_hold_key(p_account_id, p_idempotency_key, null) is null
+            else true end
         and case when a.kind = 'team' or p_actor_id <> p_account_id
             then ducto.may_spend(a.kind, p_account_id, p_actor_id) else true end
     returning a.kind, a.draw_lot, v_version, a.headroom_plan, v_cost,
@@ -54,9 +51,7 @@ begin
         a.balance - case when a.draw_free then 0 else a.drawn end,
         a.balance + a.allowance - a.held - a.drawn,
         least(a.headroom_until - interval '1 microsecond', ducto.now()),
-        v_told -> 'breakdown',
-        nullif(v_told -> 'breakdown', ducto.plain_breakdown(p_metrics, v_cost)),
-        nullif(v_told -> 'warnings', '[]')
+        v_price -> 'breakdown', v_price -> 'warnings'
     into v_drawn;
     return v_drawn;
 end

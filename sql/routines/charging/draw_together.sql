@@ -1,4 +1,4 @@
--- The charges of one account in a batch, taken out of its headroom with one update, as ducto.charge
+-- The charges of one account in a batch, taken out of its headroom with one update, as ducto_deduct
 -- takes one. Null where the headroom does not hold them all, or one of them is not simply a usage
 -- with a price that is a sum of products: nothing is taken then, and each goes its own way.
 create or replace function ducto.draw_together(
@@ -33,16 +33,12 @@ begin
                 e.exact, trim_scale(round(e.exact, r.scale)) as cost
             from unnest(p_items) with ordinality i (item, place)
             left join ducto.credit_linear_rates r
-                on r.model = i.item -> 'metrics' ->> 'model'
-                and jsonb_typeof(i.item -> 'metrics' -> 'model') = 'string'
-                and (i.item -> 'metrics') - '{
-                    model,input_tokens,output_tokens,total_tokens,cached_tokens,
-                    cache_read_tokens,cache_write_tokens,cache_creation_tokens,cache_hits,
-                    cache_misses,search_calls,search_queries,search_results,requests,
-                    web_search_calls,code_exec_calls,reasoning_tokens
-                }'::text[] = '{}'
-                and not (i.item -> 'metrics') - 'model' @? 'strict $.* ? (@.type() != "number"
-                    || @ < 0 || @ > 100000000000 || @.floor() != @)'
+                on r.model = i.item -> 'metrics' -> 'model'
+                and not i.item -> 'metrics' ? 'operation'
+                and case when i.item -> 'metrics' @> '{}'
+                    then (i.item -> 'metrics') - r.metrics = '{}'
+                    and not (i.item -> 'metrics') - 'model' @? 'strict $.* ? (
+                        @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)' end
             cross join lateral (
                 select r.constant
                     + coalesce((i.item -> 'metrics' -> r.metric_1)::numeric * r.factor_1, 0)

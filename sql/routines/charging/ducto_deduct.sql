@@ -1,3 +1,9 @@
+-- The usual charge. Most charges decide nothing: the same plan, the same lot, far from every limit.
+-- How far that holds is the account's headroom, and such a charge is three statements, each of one
+-- table: the price of the usage, the update that takes it out of the headroom, the ledger row with
+-- the result. What runs once per transaction runs cold, so that each further statement, join, call
+-- or expression costs most in this place. Who waits for the row sees it as the one before left it:
+-- the conditions of the update are checked again. Every other charge is ducto.charge's.
 create or replace function public.ducto_deduct(
     p_user_id text,
     p_metrics jsonb,
@@ -12,10 +18,91 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_version integer;
+    v_plain_except text[];
+    v_scale integer;
+    v_exact numeric;
+    v_cost numeric;
+    v_free numeric;
+    v_lot_id bigint;
+    v_plan_key text;
+    v_balance numeric;
+    v_available numeric;
+    v_created_at timestamptz;
+    v_result jsonb;
 begin
+    -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
+    select r.version, r.plain_except, r.scale, r.constant
+        + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
+        + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
+        + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
+        + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
+    into v_version, v_plain_except, v_scale, v_exact
+    from ducto.credit_linear_rates r
+    where r.model = p_metrics -> 'model'
+        and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
+            and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
+                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)' end
+        and octet_length(p_metrics::text) < 65536
+        and (length(p_idempotency_key) between 1 and 255) is not false
+        and (current_setting('ducto.clock', true) <> '') is not true
+        and case
+            when p_metadata = '{}' and p_occurred_at is null and not p_metrics ? 'operation'
+                then true
+            else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end;
+    if found then
+        v_cost := trim_scale(round(v_exact, v_scale));
+        update ducto.credit_accounts a set
+            drawn = a.drawn + v_cost,
+            headroom = a.headroom - v_cost
+        where a.account_id = p_user_id
+            and a.kind = 'user'
+            and a.headroom >= v_cost
+            and a.headroom_version = v_version
+            and a.headroom_until > clock_timestamp()
+            and (a.headroom_plan = any (v_plain_except)) is not true
+            and case when a.keyed_holds and p_idempotency_key is not null
+                then ducto.check_hold_key(p_user_id, p_idempotency_key, null) is null
+                else true end
+        returning a.draw_lot, a.headroom_plan,
+            case when a.draw_free then v_cost else 0 end,
+            a.balance - case when a.draw_free then 0 else a.drawn end,
+            a.balance + a.allowance - a.held - a.drawn,
+            -- Within the headroom's time, also where it ends between the two looks at the clock.
+            least(clock_timestamp(), a.headroom_until - interval '1 microsecond')
+        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
+    end if;
+    if found then
+        insert into ducto.credit_transactions as t (
+            account_id, actor_id, type, amount, balance_after, available_after,
+            allowance_consumed, lot_id, metrics, model, operation, breakdown, pricing_version,
+            plan_key, idempotency_key, metadata, occurred_at, created_at
+        ) values (
+            p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
+            nullif(v_available, v_balance), v_free, case when v_cost > 0 then v_lot_id end,
+            p_metrics, p_metrics ->> 'model', p_metrics ->> 'operation',
+            case when v_exact <> v_cost then ducto.model_breakdown(v_exact, v_cost) end,
+            v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
+            v_created_at
+        )
+        on conflict (account_id, idempotency_key) do nothing
+        returning to_jsonb(row(
+            'ok', t.id, p_user_id, null, t.model, v_cost, v_free, v_cost - v_free,
+            trim_scale(v_balance), trim_scale(v_available), v_version, concat(
+                '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', trim_scale(v_exact),
+                ',"total":', v_cost, '}'
+            )::jsonb, '[]', false
+        )::ducto.receipt)
+        into v_result;
+        if found then
+            return v_result;
+        end if;
+    end if;
     return ducto.charge(
-        p_user_id, p_user_id, coalesce(p_metrics, 'null'), null,
-        p_idempotency_key, p_metadata, p_occurred_at, coalesce(p_raise, true)
+        p_user_id, p_user_id, coalesce(p_metrics, 'null'), null, p_idempotency_key, p_metadata,
+        p_occurred_at, coalesce(p_raise, true),
+        case when v_created_at is not null then v_cost end
     );
 end
 $$;

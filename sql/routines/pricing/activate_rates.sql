@@ -9,10 +9,12 @@ as $$
 begin
     delete from ducto.credit_linear_rates;
     insert into ducto.credit_linear_rates (
-        model, version, scale, plain_except, constant, metric_1, factor_1, metric_2, factor_2,
-        metric_3, factor_3, metric_4, factor_4
+        model, version, scale, metrics, plain_except, constant, metric_1, factor_1,
+        metric_2, factor_2, metric_3, factor_3, metric_4, factor_4
     )
-    select r.key, r.version, r.plain_scale, r.plain_except, r.factors[1],
+    select to_jsonb(r.key), r.version, r.plain_scale,
+        array_remove(ducto.config_metrics('{}'), 'tool_calls') || '{model,operation}',
+        r.plain_except, r.factors[1],
         r.names[1], r.factors[2], r.names[2], r.factors[3],
         r.names[3], r.factors[4], r.names[4], r.factors[5]
     from ducto.credit_rates r

@@ -1,5 +1,6 @@
 -- A key names one operation of an account, holds included: null where no hold carries it but
--- p_hold, whose settlement may use it too.
+-- p_hold, whose settlement may use it too. Volatile, so that an update that asks, where it has
+-- waited for the account's row, sees the keys of holds as they then are.
 create or replace function ducto.check_hold_key(
     p_account_id text,
     p_idempotency_key text,
@@ -7,7 +8,7 @@ create or replace function ducto.check_hold_key(
 )
 returns jsonb
 language plpgsql
-stable
+volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$

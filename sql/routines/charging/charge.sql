@@ -28,6 +28,8 @@ declare
             p_account_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at
         )
     );
+    v_version integer;
+    v_plan_key text;
     v_account ducto.account;
     v_terms ducto.terms;
     v_price jsonb;
@@ -35,9 +37,16 @@ declare
     v ducto.drawn;
 begin
     if v_result is null and p_drawn is null then
-        v := ducto.draw_headroom(
-            p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key
-        );
+        select a.headroom_plan, a.headroom_version into v_plan_key, v_version
+        from ducto.credit_accounts a
+        where a.account_id = p_account_id and a.headroom > 0
+            and a.headroom_until > '-infinity';
+        if found then
+            v := ducto.draw_headroom(
+                p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, v_version,
+                v_plan_key
+            );
+        end if;
         if v.cost is null then
             v_account := ducto.lock_account(p_account_id);
             v_now := ducto.now();

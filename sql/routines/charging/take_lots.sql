@@ -1,5 +1,6 @@
--- Takes from lots of the locked account what was drawn, one look-up each: joined in one statement,
--- statistics that expect few lots of an account would make it quadratic.
+-- Takes from lots of the locked account what was drawn, in one statement. The account's id comes with
+-- each lot: so every lot is looked up by its key, where a plan that reads the account's lots first
+-- would be quadratic whenever the statistics expect few of them.
 create or replace function ducto.take_lots(
     p_account_id text,
     p_lots bigint[],
@@ -12,16 +13,23 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_bitmapscan = off
+set enable_material = off
 set jit = off
 as $$
 begin
-    for v_index in 1 .. coalesce(cardinality(p_lots), 0) loop
-        update ducto.credit_lots l set
-            remaining = l.remaining - p_takes[v_index],
-            live = l.remaining > p_takes[v_index],
-            forfeited = l.forfeited + case when p_forfeit then p_takes[v_index] else 0 end
-        where l.account_id = p_account_id and l.lot_id = p_lots[v_index];
-    end loop;
+    update ducto.credit_lots l set
+        remaining = l.remaining - d.take,
+        live = l.remaining > d.take,
+        forfeited = l.forfeited + case when p_forfeit then d.take else 0 end
+    from (
+        select p_account_id as account_id, u.lot_id, u.take
+        from unnest(p_lots, p_takes) u (lot_id, take)
+        offset 0
+    ) d
+    where l.account_id = d.account_id and l.lot_id = d.lot_id;
 end
 $$;
 comment on function ducto.take_lots(text, bigint[], numeric[], boolean) is

@@ -7,6 +7,7 @@ command's own module is loaded when it is run.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -65,14 +66,30 @@ def help_text() -> str:
 def main() -> None:
     """The console script."""
     arguments = sys.argv[1:]
-    if arguments in ([], ["-h"], ["--help"]):
-        _print(help_text())
-    elif arguments == ["--version"]:
-        _print(f"ducto, version {__version__}\n")
-    else:
-        from ducto_pg.cli.root import cli
+    try:
+        if arguments in ([], ["-h"], ["--help"]):
+            _print(help_text())
+        elif arguments == ["--version"]:
+            _print(f"ducto, version {__version__}\n")
+        else:
+            from ducto_pg.cli.root import cli
 
-        cli(prog_name="ducto")
+            cli(prog_name="ducto")
+    except KeyboardInterrupt:
+        # Before the root of the commands was there to hear it, or while it told of another one.
+        _end_without_a_word()
+        from ducto_pg.cli.root import INTERRUPTED
+
+        INTERRUPTED.show(as_json="--json" in arguments)
+        sys.exit(1)
+    finally:
+        _end_without_a_word()
+
+
+def _end_without_a_word() -> None:
+    """From here on Ctrl-C ends the process, as it would any other; there is nothing to be told."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _print(text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from ducto_pg.cli.common import connect, read_env_file, resolve_dsn
@@ -26,7 +26,9 @@ def open_store(dsn: str | None) -> Iterator[Store]:
     if project is None:
         from ducto_pg.client.store import PostgresStore
 
-        with connect(dsn) as connection:
+        # Closed without a commit, which autocommit leaves nothing for, and which would wait for a
+        # call that another thread has given up.
+        with closing(connect(dsn)) as connection:
             yield PostgresStore(connection)
         return
     from ducto_pg.client.supabase import SupabaseStore

@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Context, Decimal
 from json import JSONEncoder
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ducto_pg import exact_json
@@ -306,23 +307,19 @@ class Importer:
         Whatever is raised, what was charged is in the summary, the batch under way included.
         """
         under_way: _UnderWay | None = None
-        with _quick_turns(), ThreadPoolExecutor(max_workers=1) as server:
+        with _quick_turns():
             try:
                 for batch, refused in self._batches(rows):
-                    if under_way is not None:
-                        under_way.future.result()
                     done, under_way = under_way, None
+                    self._wait(done)
                     if not self._stopped:
                         outcomes: Outcomes = []
-                        future = server.submit(self._charge, batch, outcomes)
+                        future = _beside(self._charge, batch, outcomes)
                         under_way = _UnderWay(future, outcomes, refused)
                     self._count(done)
             finally:
-                if under_way is not None:
-                    try:
-                        under_way.future.result()
-                    finally:
-                        self._count(under_way)
+                self._wait(under_way)
+                self._count(under_way)
         return self.summary
 
     def _batches(self, rows: Iterable[Row | Reject]) -> Iterator[tuple[Batch, list[Reject]]]:
@@ -363,6 +360,16 @@ class Importer:
             self._charge(batch[middle:], outcomes)
             return
         outcomes += zip((row for row, _ in batch), answers, strict=True)
+
+    def _wait(self, batch: _UnderWay | None) -> None:
+        """Until a batch is done; where it fails, or nobody wants to wait, it is counted so far."""
+        if batch is None:
+            return
+        try:
+            batch.future.result()
+        except BaseException:
+            self._count(batch)
+            raise
 
     def _count(self, batch: _UnderWay | None) -> None:
         """Count what came of a batch, as far as it came; rejects in the order of the file."""
@@ -411,6 +418,22 @@ def _reason(answer: Answer) -> str | None:
         return None
     reason = answer.get("message") or answer.get("error") or answer.get("status")
     return f"{answer['code']}: {reason}" if answer.get("code") else str(reason)
+
+
+def _beside(work: Callable[[Batch, Outcomes], None], *given: Any) -> Future[None]:
+    """Do something in a thread that the end of the program does not wait for."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work(*given)
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 @contextmanager

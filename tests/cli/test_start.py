@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -56,6 +57,33 @@ def test_help_loads_nothing_and_validating_no_driver(config: str) -> None:
     assert loaded("pricing", "validate", config) == {"click", "yaml"}
     assert loaded("credits", "--help") == {"click"}
     assert loaded("usage", "import", "--help") == {"click"}
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click.core":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from ducto_pg.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("extra", [(), ("--json",)])
+def test_an_interrupt_while_the_command_is_loaded_is_a_sentence(extra: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING, "credits", "balance", "ann", *extra]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    if extra:
+        assert json.loads(done.stderr)["error"]["name"] == "interrupted"
+    else:
+        assert done.stderr == "Error: interrupted\n"
 
 
 def test_the_command_starts_within_its_budget(config: str) -> None:

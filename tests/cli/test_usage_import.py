@@ -487,3 +487,40 @@ def test_importing_again_is_no_slower_than_importing(make_db: MakeDb, tmp_path: 
         seconds.append(time.monotonic() - started)
         assert exact_json.loads(done.stdout)["charged"] == charged
     assert min(seconds[1:]) < 2 * seconds[0]
+
+
+def test_whoever_interrupts_twice_does_not_wait_for_the_batch(
+    make_db: MakeDb, tmp_path: Path
+) -> None:
+    dsn = make_db()
+    prepare(dsn)
+    file = write(tmp_path / "e.csv", "input_tokens\n" + "100\n" * 300)
+    command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4", "--json",
+               "--batch-size", "100"]  # fmt: skip
+    with psycopg.connect(dsn) as connection:
+        connection.execute("lock table ducto.credit_accounts in access exclusive mode")
+        process = subprocess.Popen(
+            [*PROGRAM, *command],
+            env={**os.environ, "DATABASE_URL": dsn},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        _wait_for(lambda: _waiting_for_a_lock(dsn))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=10)
+        connection.rollback()
+    assert process.returncode == 1
+    assert exact_json.loads(output)["rows"] == 0
+    assert exact_json.loads(errors)["error"]["name"] == "interrupted"
+
+
+def _waiting_for_a_lock(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute(
+            "select true from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        return found.fetchone() is not None

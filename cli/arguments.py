@@ -27,6 +27,8 @@ __all__ = [
     "IDENTIFIER",
     "MOMENT",
     "NAME",
+    "WHOLE",
+    "beginning",
     "json_object",
     "key_option",
     "metadata_option",
@@ -74,10 +76,12 @@ def DURATION(text: str) -> timedelta:
     found = re.fullmatch(r"([0-9]{1,9})([smhdw])", str(text).strip(), re.ASCII)
     if not found:
         raise click.BadParameter(f"{text!r} is not a duration such as 15m, 12h, 30d")
-    length = timedelta(seconds=int(found.group(1)) * UNITS[found.group(2)])
-    if length > DURATION_MAX:
+    seconds = int(found.group(1)) * UNITS[found.group(2)]
+    if seconds > DURATION_MAX.total_seconds():
         raise click.BadParameter(f"{text!r} is longer than a hundred years")
-    return length
+    if not seconds:
+        raise click.BadParameter(f"{text!r} is no time at all")
+    return timedelta(seconds=seconds)
 
 
 def MOMENT(text: str) -> datetime:
@@ -89,6 +93,26 @@ def MOMENT(text: str) -> datetime:
         raise click.BadParameter(f"{text!r} is not a date or time like 2026-05-01") from None
     except OverflowError:
         raise click.BadParameter(f"{text!r} is not in the years 1 to 9999") from None
+
+
+def beginning(since: str, end: datetime) -> datetime:
+    """Where a time begins that is given as its length or as its first instant."""
+    if not re.fullmatch(r"[0-9]+[a-z]", since, re.ASCII):
+        return MOMENT(since)
+    try:
+        return end - DURATION(since)
+    except OverflowError:
+        raise click.BadParameter(f"{since!r} reaches back before the year 1") from None
+
+
+class WHOLE(click.IntRange):
+    """A whole number within limits, in plain digits."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; Python would also take underscores, and the digits of any script."""
+        if isinstance(value, str) and not re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", value, re.ASCII):
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def NAME(text: str) -> str:

@@ -157,4 +157,13 @@ def dsn_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """`--json`: the parameter is called `as_json`; errors are JSON then, too."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+    def remember(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
+        told = ctx.find_root().obj
+        if value and isinstance(told, dict):
+            told["as_json"] = True
+        return value
+
+    return click.option(
+        "--json", "as_json", is_flag=True, is_eager=True, callback=remember, help="Print JSON."
+    )(command)

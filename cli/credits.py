@@ -15,6 +15,7 @@ from ducto_pg.cli.arguments import (
     IDENTIFIER,
     MOMENT,
     NAME,
+    WHOLE,
     json_object,
     key_option,
     metadata_option,
@@ -56,7 +57,7 @@ def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
 @click.option("--expires-in", type=DURATION, help="When they lapse from now, such as 30d.")
 @click.option(
     "--priority",
-    type=click.IntRange(-(2**31), 2**31 - 1),
+    type=WHOLE(-(2**31), 2**31 - 1),
     help="Lower is spent first; the default is 100.",
 )
 @key_option
@@ -76,7 +77,7 @@ def add(
     """Give USER an AMOUNT of credits; a negative adjustment (after `--`) takes them."""
     if expires_at and expires_in:
         raise click.UsageError("give --expires-at or --expires-in, not both")
-    if expires_in:
+    if expires_in is not None:
         expires_at = datetime.now(UTC) + expires_in
     metadata = json_object(metadata_text, "--metadata")
     with open_manager(dsn) as manager:
@@ -204,7 +205,7 @@ def _print_warnings(warnings: tuple[Any, ...]) -> None:
 
 @_command("transactions")
 @click.argument("user", type=NAME)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=WHOLE(1, 1000), default=20, show_default=True)
 @click.option(
     "--before",
     type=IDENTIFIER,

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from ducto_pg import exact_json
+from ducto_pg.cli.arguments import WHOLE
 from ducto_pg.cli.output import amount, bars, echo, fields, table
 from ducto_pg.cli.progress import Progress
 from ducto_pg.cli.sample import USERS, events
@@ -32,7 +33,7 @@ GRANT = Decimal(60_000)
 
 @click.command()
 @click.option(
-    "--events", "count", type=click.IntRange(1, 1_000_000), default=5_000, show_default=True,
+    "--events", "count", type=WHOLE(1, 1_000_000), default=5_000, show_default=True,
     help="How many usage events to replay.",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Print the DSN at the end and wait for Ctrl-C.")

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import click
 
-from ducto_pg.cli.arguments import DURATION, IDENTIFIER
+from ducto_pg.cli.arguments import DURATION, IDENTIFIER, NAME, WHOLE
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, read_env_file
 from ducto_pg.cli.output import cell, counted, echo, print_json, table
 from ducto_pg.cli.stores import lasting_store, open_store
@@ -85,16 +85,16 @@ def _line(event: CreditEvent) -> str:
 
 
 @events.command("listen")
-@click.option("--consumer", default="default", metavar="NAME", help="Whose place in the feed.")
+@click.option(
+    "--consumer", type=NAME, default="default", metavar="NAME", help="Whose place in the feed."
+)
 @TYPES
 @click.option("--exec", "command", metavar="CMD", help="Run this for each event, JSON on stdin.")
 @click.option("--webhook", metavar="URL", help="Post each event to this address, signed.")
 @click.option("--timeout", type=DURATION, default="10s", help="For one attempt; default 10s.")
-@click.option("--attempts", type=click.IntRange(1, 20), default=5, help="Default 5.")
+@click.option("--attempts", type=WHOLE(1, 20), default=5, help="Default 5.")
 @click.option("--from", "start", type=START, default="start", help="Where a new consumer begins.")
-@click.option(
-    "--lanes", type=click.IntRange(1, 64), default=4, help="Of a new consumer: default 4."
-)
+@click.option("--lanes", type=WHOLE(1, 64), default=4, help="Of a new consumer: default 4.")
 @click.option("--once", is_flag=True, help="Handle what there is, and end.")
 @dsn_option
 def listen(
@@ -182,7 +182,7 @@ class _Command:
 
 
 @events.command("consumers")
-@click.option("--remove", metavar="NAME", help="Forget a consumer and its dead letters.")
+@click.option("--remove", type=NAME, metavar="NAME", help="Forget a consumer and its dead letters.")
 @dsn_option
 @json_option
 def consumers(remove: str | None, dsn: str | None, as_json: bool) -> None:
@@ -190,11 +190,15 @@ def consumers(remove: str | None, dsn: str | None, as_json: bool) -> None:
     with open_store(dsn) as store:
         if remove is not None:
             answer = store.call("ducto_remove_consumer", p_consumer=remove)
+            if not answer["removed"]:
+                raise CliError(
+                    f"there is no consumer {remove}",
+                    hint="`ducto events consumers` lists them.",
+                )
             if as_json:
                 print_json(answer)
             else:
-                there = "is removed" if answer["removed"] else "did not exist"
-                echo(f"The consumer {remove} {there}.")
+                echo(f"The consumer {remove} is removed.")
             return
         rows = store.rows("ducto_list_consumers")
     if as_json:
@@ -206,7 +210,7 @@ def consumers(remove: str | None, dsn: str | None, as_json: bool) -> None:
 
 
 @events.command("dead")
-@click.option("--consumer", metavar="NAME", help="Only of this consumer.")
+@click.option("--consumer", type=NAME, metavar="NAME", help="Only of this consumer.")
 @click.option("--retry", metavar="ID", help="Deliver an event again; `all`: all of them.")
 @click.option("--discard", metavar="ID", help="Forget an event; `all`: all of them.")
 @dsn_option

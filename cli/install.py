@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from ducto_pg.cli.arguments import WHOLE
 from ducto_pg.cli.common import connect, dsn_option, json_option
 from ducto_pg.cli.output import echo, fields, print_json
 from ducto_pg.cli.stores import is_project, open_store
@@ -78,7 +79,7 @@ class Grant(click.ParamType[tuple[str, Level]]):
 @click.option(
     "--lock-timeout",
     "lock_timeout_ms",
-    type=click.IntRange(1, 600_000),
+    type=WHOLE(1, 600_000),
     default=LOCK_TIMEOUT_MS,
     show_default=True,
     metavar="MS",
@@ -86,7 +87,7 @@ class Grant(click.ParamType[tuple[str, Level]]):
 )
 @click.option(
     "--retries",
-    type=click.IntRange(0, 1000),
+    type=WHOLE(0, 1000),
     default=RETRIES,
     show_default=True,
     help="How often to try again when a lock could not be had.",

@@ -7,10 +7,9 @@ config can be read back by the others, from a file or from stdin (`-`).
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,10 @@ import click
 from ducto_pg import exact_json
 from ducto_pg.cli.arguments import (
     AMOUNT,
-    DURATION,
     IDENTIFIER,
     MOMENT,
     NAME,
+    beginning,
     metrics_options,
     open_manager,
     usage,
@@ -299,7 +298,7 @@ def test(
 def what_if(file: str, since: str, until: datetime | None, dsn: str | None, as_json: bool) -> None:
     """What the usage already stored would have cost with the pricing in FILE."""
     end = until or datetime.now(UTC)
-    start = _start(since, end)
+    start = beginning(since, end)
     config, _ = checked(file)
     with open_manager(dsn) as manager:
         rows = manager.reprice(config, start, end)
@@ -307,13 +306,6 @@ def what_if(file: str, since: str, until: datetime | None, dsn: str | None, as_j
         print_json([row.raw for row in rows])
         return
     _print_what_if(rows)
-
-
-def _start(since: str, end: datetime) -> datetime:
-    if not re.fullmatch(r"[0-9]+[a-z]", since):
-        return MOMENT(since)
-    length: timedelta = DURATION(since)
-    return end - length
 
 
 def _print_what_if(rows: Sequence[RepricedModel]) -> None:
@@ -380,6 +372,8 @@ def import_litellm(
     from ducto_pg.plpython.config import compile_config
     from ducto_pg.pricing.litellm import convert
 
+    if as_json and output is not None:
+        raise click.UsageError("--json prints what --output would write: give one of them")
     prices = read_prices(file)
     try:
         conversion = convert(
@@ -421,7 +415,7 @@ def read_prices(file: str) -> Mapping[str, Any]:
 
 def _report(conversion: Conversion, report: str | None) -> None:
     left_out = conversion.unexpressed
-    if report:
+    if report is not None:
         lines = [f"{item.model}\t{item.field}\t{item.reason}\n" for item in left_out]
         Path(report).write_text("model\tfield\treason\n" + "".join(lines), encoding="utf-8")
     echo(f"{counted(len(conversion.config['models']), 'model')} converted.", err=True)
@@ -435,5 +429,5 @@ def _report(conversion: Conversion, report: str | None) -> None:
     )  # fmt: skip
     for reason, count in counts.most_common():
         echo(f"{count:8}  {reason}", err=True)
-    if not report:
+    if report is None:
         echo("--report FILE lists them one by one.", err=True)

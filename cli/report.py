@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ducto_pg import exact_json
-from ducto_pg.cli.arguments import DURATION, MOMENT, open_manager
+from ducto_pg.cli.arguments import MOMENT, WHOLE, beginning, open_manager
 from ducto_pg.cli.common import CliError, dsn_option, json_option
 from ducto_pg.cli.output import amount, bars, cell, counted, echo, print_json, table
 
@@ -54,7 +53,7 @@ def GROUPING(text: str) -> list[str]:  # click shows the name as the placeholder
 @click.command("report", short_help="Show who spent what, on which model, when.")
 @click.option("--since", default="30d", show_default=True, help="A duration, or a date.")
 @click.option("--until", type=MOMENT, help="A date or time; default: now.")
-@click.option("--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Users.")
+@click.option("--top", type=WHOLE(1, 1000), default=10, show_default=True, help="Users.")
 @click.option("--by", type=GROUPING, help="Rows instead, by any of user,team,model,operation.")
 @click.option("--bucket", type=click.Choice(["day", "week", "month"]), help="Rows for each.")
 @click.option("--html", "page", metavar="FILE", help="Write a page with charts; - for stdout.")
@@ -83,7 +82,7 @@ def report(
     if page is not None and as_rows:
         raise click.UsageError("--html shows everything: it goes with neither --by nor --bucket")
     end = until or datetime.now(UTC)
-    start = _start(since, end)
+    start = beginning(since, end)
     if start >= end:
         raise CliError("the report ends before it starts", "Choose an earlier --since.")
     with open_manager(dsn) as manager:
@@ -102,15 +101,6 @@ def report(
         _write_page(found, page)
     else:
         _print(found)
-
-
-def _start(since: str, end: datetime) -> datetime:
-    if not re.fullmatch(r"[0-9]+[a-z]", since):
-        return MOMENT(since)
-    try:
-        return end - DURATION(since)
-    except OverflowError:
-        raise click.BadParameter(f"{since!r} reaches back before the year 1") from None
 
 
 def _print_rows(

@@ -36,13 +36,14 @@ class RootGroup(LazyGroup):
         debug = "--debug" in options
         if debug:
             arguments.remove("--debug")
+        told: dict[str, bool] = {}
         failure: Failure | None = None
         status: Any = 0
         try:
             _prepare_streams()
             _refuse_undecodable(arguments)
             status = super().main(
-                arguments, prog_name, complete_var, standalone_mode=False, **extra
+                arguments, prog_name, complete_var, standalone_mode=False, obj=told, **extra
             )
         except BrokenPipeError:
             abandon_output()
@@ -56,7 +57,8 @@ class RootGroup(LazyGroup):
                 echo(traceback.format_exc(), err=True, nl=False)
             failure = describe(error)
         if failure is not None:
-            failure.show(as_json="--json" in options)
+            # A command line that cannot be read may still say how it wants to be answered.
+            failure.show(as_json=told.get("as_json", "--json" in options))
             _settle_output()
             sys.exit(failure.status)
         sys.exit(status if isinstance(status, int) else 0)

@@ -13,6 +13,7 @@ from ducto_pg.cli.arguments import (
     AMOUNT,
     MOMENT,
     NAME,
+    WHOLE,
     json_object,
     key_option,
     metadata_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 TEAM = click.argument("team", type=NAME)
 USER = click.argument("user", type=NAME)
-LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
+LIMIT = click.option("--limit", type=WHOLE(1, 1000), help="At most so many.")
 ROLE = click.Choice(["owner", "admin", "member"])
 WINDOW = click.Choice(["daily", "weekly", "monthly"])
 CAP = click.option("--cap", type=AMOUNT, help="What the user may spend of the team in a window.")

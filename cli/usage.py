@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ducto_pg.cli.arguments import NAME, named_values
+from ducto_pg.cli.arguments import NAME, WHOLE, named_values
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, standard_input
 from ducto_pg.cli.output import amount, fields, print_json
 from ducto_pg.cli.progress import Progress, duration
@@ -133,7 +133,7 @@ class Rejects:
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Default: by name.")
 @click.option("--rejects", metavar="PATH", help="Refused rows; default: FILE.rejects.csv.")
 @click.option(
-    "--batch-size", type=click.IntRange(1, BATCH_MAX), default=500, show_default=True,
+    "--batch-size", type=WHOLE(1, BATCH_MAX), default=500, show_default=True,
     help="Rows a transaction.",
 )  # fmt: skip
 @dsn_option

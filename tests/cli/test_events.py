@@ -199,6 +199,7 @@ def test_consumers_are_listed_and_removed(run: Run) -> None:
     assert run("events", "consumers", "--remove", "mail").stdout == (
         "The consumer mail is removed.\n"
     )
-    assert json.loads(run("events", "consumers", "--remove", "mail", "--json").stdout) == {
-        "consumer": "mail", "removed": False,
-    }  # fmt: skip
+    for extra in ((), ("--json",)):
+        again = run("events", "consumers", "--remove", "mail", *extra)
+        assert again.exit_code == 1
+        assert "there is no consumer mail" in again.stderr

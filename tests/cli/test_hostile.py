@@ -60,6 +60,9 @@ MEANINGLESS = [
     ("credits add u 5 --type gift", 2, "'gift' is not one of"),
     ("credits add u 5 --expires-in 999999w", 2, "longer than a hundred years"),
     ("credits add u 5 --expires-in 99999999999w", 2, "is not a duration"),
+    ("credits add u 5 --expires-in 999999999w", 2, "longer than a hundred years"),
+    ("credits reserve u --amount 1 --ttl 0s", 2, "is no time at all"),
+    ("credits add u 5 --expires-in 0s", 2, "is no time at all"),
     ("credits add u 5 --expires-in 5", 2, "is not a duration"),
     ("credits add u 5 --expires-in 5y", 2, "is not a duration"),
     ("credits add u 5 --expires-in -5d", 2, "is not a duration"),
@@ -73,8 +76,15 @@ MEANINGLESS = [
     ("credits add u 5 --expires-at 9999-12-31T23:59-23:59", 2, "is not in the years"),
     ("credits add u 5 --expires-at ''", 2, "is not a date or time"),
     ("credits add u 5 --expires-at 2099-01-01 --expires-in 5d", 2, "not both"),
-    ("credits add u 5 --priority high", 2, "is not a valid integer"),
+    ("credits add u 5 --priority high", 2, "is not a whole number"),
     ("credits add u 5 --priority 99999999999", 2, "is not in the range"),
+    ("credits add u 5 --priority 1_0", 2, "is not a whole number"),
+    ("credits transactions u --limit ٣", 2, "is not a whole number"),
+    ("pricing what-if {pricing} --since 999999999w", 2, "longer than a hundred years"),
+    ("pricing what-if {pricing} --until 0001-01-02", 2, "reaches back before the year 1"),
+    ("report --until 0001-01-02", 2, "reaches back before the year 1"),
+    ("events listen --exec true --timeout 0s", 2, "is no time at all"),
+    ("events consumers --remove ' '", 2, "it is empty"),
     ("credits add u 5 --metadata {", 1, "--metadata is not JSON"),
     ("credits add u 5 --metadata []", 1, "--metadata must be a JSON object"),
     ("credits add u 5 --metadata 5", 1, "--metadata must be a JSON object"),
@@ -115,7 +125,7 @@ MEANINGLESS = [
     ("credits transactions u --type foo", 2, "'foo' is not one of"),
     ("credits transactions u --limit 0", 2, "is not in the range"),
     ("credits transactions u --limit 1001", 2, "is not in the range"),
-    ("credits transactions u --limit x", 2, "is not a valid integer"),
+    ("credits transactions u --limit x", 2, "is not a whole number"),
     ("credits transactions u --before x", 2, "is not the number of an entry"),
     ("credits transactions u --before -1", 2, "is not the number of an entry"),
     ("credits explain x", 2, "is not the number of an entry"),
@@ -207,7 +217,7 @@ MEANINGLESS = [
     ("check extra", 2, "unexpected extra argument"),
     ("sweep --dry", 2, "No such option"),
     ("demo --events 0", 2, "is not in the range"),
-    ("demo --events many", 2, "is not a valid integer"),
+    ("demo --events many", 2, "is not a whole number"),
     (f"credits balance {LONG} extra", 2, "unexpected extra argument"),
     (f"{LONG}", 2, "No such command"),
     ("'\x1b[31mred'", 2, "\\x1b[31mred"),
@@ -254,7 +264,6 @@ REFUSED = [
     (f"credits renew {NOBODY}", "DU010"),
     ("credits reserve ann", "DU017"),
     ("credits reserve ann --amount 101", "DU002"),
-    ("credits reserve ann --amount 1 --ttl 0s", "DU017"),
     ("credits reserve ann --amount 1 --ttl 99w", "DU017"),
     ("credits reserve ann --amount 1 --feature fly", "DU013"),
     ("caps set ann daily -- -1", "DU017"),
@@ -354,6 +363,17 @@ def test_a_command_line_that_is_refused_at_once(
         return
     error = spoken(invoke([*arguments, "--json"]), status=status)
     assert status == 1 or error["name"] == "usage"
+
+
+@pytest.mark.parametrize("line", ["caps remove u daily --model --", "events dead --consumer --"])
+def test_json_is_what_was_asked_for_however_the_line_looks(line: str) -> None:
+    """The two dashes are the option's value here, and what follows is an option again."""
+    assert spoken(invoke([*line.split(), "--json"]), status=1)["name"] == "unavailable"
+
+
+def test_a_file_that_would_not_be_written_is_refused(files: dict[str, str]) -> None:
+    line = ["pricing", "import-litellm", files["pricing"], "-o", "x.json", "--json"]
+    assert spoken(invoke(line), status=2)["name"] == "usage"
 
 
 @pytest.fixture(scope="module")

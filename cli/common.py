@@ -90,7 +90,7 @@ def resolve_dsn(given: str | None = None) -> str:
             raise click.UsageError("the DSN given with --dsn is empty")
         return given
     dsn = os.environ.get("DATABASE_URL") or read_env_file().get("DATABASE_URL")
-    if not dsn:
+    if not dsn or not dsn.strip():
         raise CliError(NO_DSN, NO_DSN_HINT, name="no_database")
     return dsn
 

@@ -16,6 +16,7 @@ import click
 
 from ducto_pg.cli.arguments import DURATION, IDENTIFIER, NAME, WHOLE
 from ducto_pg.cli.common import CliError, Group, dsn_option, json_option, read_env_file
+from ducto_pg.cli.main import abandon_output
 from ducto_pg.cli.output import cell, counted, echo, print_json, table
 from ducto_pg.cli.stores import lasting_store, open_store
 
@@ -54,13 +55,16 @@ def tail(types: tuple[str, ...], start: str, once: bool, dsn: str | None, as_jso
 
     consumer = f"tail-{uuid4().hex[:12]}"
 
+    unwritable: list[OSError] = []
+
     def show(event: CreditEvent) -> None:
         try:
             echo(event_json(event) if as_json else _line(event))
-        except BrokenPipeError:
+        except OSError as error:
             listener.stop()
+            unwritable.append(error)
             # What closes standard output at the end of the program would complain again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            abandon_output()
 
     with lasting_store(dsn) as (store, wake_dsn), _logging():
         listener = EventListener(
@@ -71,6 +75,9 @@ def tail(types: tuple[str, ...], start: str, once: bool, dsn: str | None, as_jso
             listener.drain() if once else listener.run()
         finally:
             store.call("ducto_remove_consumer", p_consumer=consumer)
+    # A reader that has seen enough is no error.
+    if unwritable and not isinstance(unwritable[0], BrokenPipeError):
+        raise unwritable[0]
 
 
 def _line(event: CreditEvent) -> str:

@@ -8,7 +8,7 @@ import click
 
 from ducto_pg.cli.arguments import WHOLE
 from ducto_pg.cli.common import connect, dsn_option, json_option
-from ducto_pg.cli.output import echo, fields, print_json
+from ducto_pg.cli.output import echo, fields, print_json, write
 from ducto_pg.cli.stores import is_project, open_store
 from ducto_pg.install.migrate import (
     RETRIES,
@@ -113,7 +113,7 @@ def migrate(
         raise click.UsageError("--no-transaction goes with --sql")
     if sql:
         choices = Choices(evaluator, role_prefix, roles, dict(grants), revokes, lock_timeout_ms)
-        click.echo(build_script(choices, transaction=not no_transaction), nl=False)
+        write(build_script(choices, transaction=not no_transaction))
         return
     with connect(dsn) as connection:
         report = run_migrate(

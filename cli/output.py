@@ -29,6 +29,7 @@ __all__ = [
     "safe",
     "styled",
     "table",
+    "write",
 ]
 
 CELL_WIDTH_MAX = 60
@@ -70,6 +71,13 @@ def echo(
         return
     stream.write(f"{shown}\n" if nl else shown)
     stream.flush()
+
+
+def write(text: str) -> None:
+    """Print a text as it is, for a file or another program; whether it arrived is known now."""
+    if sys.stdout is not None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 def counted(number: int, noun: str) -> str:

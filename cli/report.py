@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +15,7 @@ import click
 from ducto_pg import exact_json
 from ducto_pg.cli.arguments import MOMENT, WHOLE, beginning, open_manager
 from ducto_pg.cli.common import CliError, dsn_option, json_option
-from ducto_pg.cli.output import amount, bars, cell, counted, echo, print_json, table
+from ducto_pg.cli.output import amount, bars, cell, counted, echo, print_json, table, write
 
 if TYPE_CHECKING:
     from ducto_pg.cli.report_data import Report
@@ -116,7 +115,7 @@ def _print_rows(
         lines.writerows(
             [_csv_cell(getattr(row, name)) for name in (*COLUMNS, *SUMS)] for row in rows
         )
-        sys.stdout.write(written.getvalue())
+        write(written.getvalue())
         return
     named = {"user": "user_id", "team": "team_id"}
     keys = [*(["bucket"] if bucket else []), *(named.get(name, name) for name in by)]
@@ -156,7 +155,7 @@ def _write_page(found: Report, place: str) -> None:
 
     text = page(found, datetime.now(UTC))
     if place == "-":
-        sys.stdout.write(text)
+        write(text)
         return
     Path(place).write_text(text, encoding="utf-8")
     echo(f"Written to {place}")

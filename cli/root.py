@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -58,8 +59,10 @@ class RootGroup(LazyGroup):
             failure = describe(error)
         if failure is not None:
             # A command line that cannot be read may still say how it wants to be answered.
-            failure.show(as_json=told.get("as_json", "--json" in options))
-            _settle_output()
+            with suppress(OSError):
+                failure.show(as_json=told.get("as_json", "--json" in options))
+            # What a full disk refused would on exit end the process with another status.
+            abandon_output()
             sys.exit(failure.status)
         sys.exit(status if isinstance(status, int) else 0)
 
@@ -82,15 +85,6 @@ def _refuse_undecodable(arguments: Sequence[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             raise click.UsageError(f"an argument is not UTF-8 text: {argument!a}") from None
-
-
-def _settle_output() -> None:
-    """What a full disk refused is not tried again on exit, which would end with another status."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        abandon_output()
 
 
 @click.group(

@@ -14,6 +14,7 @@ import click
 
 from ducto_pg import __version__
 from ducto_pg.cli.common import CliError, LazyGroup, connect, dsn_option, resolve_dsn
+from ducto_pg.cli.output import write
 from ducto_pg.install.result_shapes import FURTHER, Key, Part, Shapes, Type, load_shapes
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def typescript(dsn: str | None) -> None:
     except CliError as error:
         raise CliError(error.message, NO_CATALOG, name="no_database") from None
     with connect(dsn) as connection:
-        click.echo(render(read_routines(connection), load_shapes()), nl=False)
+        write(render(read_routines(connection), load_shapes()))
 
 
 def read_routines(connection: psycopg.Connection[Any]) -> list[Routine]:

@@ -60,7 +60,9 @@ class Rejects:
 
         self.origin = origin
         self._created = not self.path.exists()
-        self._file = self.path.open("a+", encoding="utf-8", errors="replace", newline="")
+        # A device or a pipe has no beginning to go back to.
+        mode = "a+" if self._created or self.path.is_file() else "w"
+        self._file = self.path.open(mode, encoding="utf-8", errors="replace", newline="")
         if not self._created and self._is_regular() and self.path.stat().st_size:
             self._file.seek(0)
             if Origin.of_rejects(self._file.readline().rstrip("\r\n")) is None:
@@ -85,7 +87,8 @@ class Rejects:
                 self._file.truncate()
             self._file.write(self.origin.line() + "\n")
         cells = [str(reject.line), " ".join(reject.reason.split()), reject.text, reject.history, ""]
-        self._file.write(csv_line(cells) + "\n")
+        with self._named():
+            self._file.write(csv_line(cells) + "\n")
         self.count += 1
 
     def close(self, *, complete: bool) -> None:
@@ -93,9 +96,19 @@ class Rejects:
         if self._file is None:
             return
         regular = self._is_regular()
-        self._file.close()
+        with self._named():
+            self._file.close()
         if regular and not self.count and (complete or self._created):
             self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """What goes wrong with the file says which file it is."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or str(self.path)
+            raise
 
 
 @usage.command("import", short_help="Charge the events in FILE, each once.")
@@ -368,15 +381,27 @@ def _show(progress: Progress, reader: UsageFile, summary: Summary) -> None:
 
 def _run(importer: Importer, reader: UsageFile, refused: Rejects) -> CliError | None:
     """Import; what cuts it short is returned, to be raised after the report."""
+    cut_short: CliError | None = None
+    try:
+        cut_short = _charge_rows(importer, reader)
+    except BaseException:
+        refused.close(complete=False)
+        raise
+    try:
+        refused.close(complete=cut_short is None)
+    except OSError as error:
+        return cut_short or CliError(f"rejects are missing, {error.filename}: {error.strerror}")
+    return cut_short
+
+
+def _charge_rows(importer: Importer, reader: UsageFile) -> CliError | None:
     from ducto_pg.client.usage_file import UnusableFileError
     from ducto_pg.errors import DuctoError, TransactionConflictError, UnavailableError
 
-    complete = False
     try:
         with _interruptible(importer, reader) as interrupted:
             importer.run(reader.rows())
-        complete = not interrupted()
-        if not complete:
+        if interrupted():
             return CliError("the import was interrupted", AGAIN, name="interrupted")
     except KeyboardInterrupt:
         return CliError("the import was interrupted", AGAIN, name="interrupted")
@@ -403,8 +428,6 @@ def _run(importer: Importer, reader: UsageFile, refused: Rejects) -> CliError | 
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return CliError(f"the import was cut short: {reason}", AGAIN)
-    finally:
-        refused.close(complete=complete)
     return None
 
 

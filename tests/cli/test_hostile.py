@@ -530,11 +530,14 @@ def test_streams_that_are_closed_or_full(shop: dict[str, str]) -> None:
         assert "Exception ignored" not in done.stderr
         return done.returncode, done.stderr
 
-    for command in ("--help", "--version", "credits --help", "credits balance ann"):
-        assert shell(command, ">&-") == (0, "")
+    tail = "events tail --from start --once"
+    reports = ("report --csv", "report --html -", "types typescript")
+    for command in ("--help", "--version", "credits --help", "credits balance ann", tail, *reports):
         assert shell(command, ">&- 2>&-") == (0, "")
         assert shell(command, "> /dev/full") == (1, "Error: No space left on device\n")
+    assert shell("report --csv", ">&-") == (0, "")
     assert shell("credits nonsense", "2>&-") == (2, "")
+    assert shell("credits nonsense", "2>/dev/full") == (2, "")
     closed = "Error: standard input is closed\n"
     for command in ("pricing validate -", "usage import - --user u --source s"):
         assert shell(command, "<&-") == (1, closed)

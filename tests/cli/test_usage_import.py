@@ -489,6 +489,28 @@ def test_importing_again_is_no_slower_than_importing(make_db: MakeDb, tmp_path: 
     assert min(seconds[1:]) < 2 * seconds[0]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_says_what_was_charged_and_which_file_is_not_whole(
+    make_db: MakeDb, tmp_path: Path
+) -> None:
+    dsn = make_db()
+    prepare(dsn)
+    file = write(tmp_path / "e.csv", "input_tokens\n100\nmany\n")
+    command = ["usage", "import", file, "--user", "ann", "--set", "model=gpt-4"]
+    done = program(dsn, *command, "--rejects", "/dev/full")
+    assert done.returncode == 1
+    assert re.search(r"^charged +1$", done.stdout, re.MULTILINE)
+    assert done.stderr == "Error: rejects are missing, /dev/full: No space left on device\n"
+    through = subprocess.run(
+        [*PROGRAM, *command, "--rejects", "/dev/stderr"],
+        env={**os.environ, "DATABASE_URL": dsn},
+        capture_output=True,
+        text=True,
+    )
+    assert through.returncode == 3
+    assert "input_tokens is not a number: 'many'" in through.stderr
+
+
 def test_whoever_interrupts_twice_does_not_wait_for_the_batch(
     make_db: MakeDb, tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ def connect(dsn: str | None = None, **options: Any) -> psycopg.Connection[Any]:
             name="no_database",
         ) from None
     defaults = {"connect_timeout": CONNECT_SECONDS, "fallback_application_name": "ducto"}
-    settings: dict[str, Any] = {**defaults, **parameters, **options}
+    settings: dict[str, Any] = {**defaults, **parameters, "client_encoding": "utf8", **options}
     try:
         # Nothing prepared: a transaction pooler may give each statement another server session.
         return psycopg.connect(autocommit=True, prepare_threshold=None, **settings)

@@ -55,6 +55,7 @@ APPLICATION_NAME = "ducto-pg"
 # Nothing prepared: behind a transaction pooler the next call may meet another server session.
 OWN_CONNECTION: dict[str, Any] = {
     "autocommit": True,
+    "client_encoding": "utf8",
     "fallback_application_name": APPLICATION_NAME,
     "prepare_threshold": None,
 }

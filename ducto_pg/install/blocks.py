@@ -26,6 +26,10 @@ begin
         raise exception 'ducto-pg needs PostgreSQL 15 or newer; this server is version %',
             current_setting('server_version');
     end if;
+    if getdatabaseencoding() = 'SQL_ASCII' then
+        raise exception 'the encoding of this database is SQL_ASCII, which knows no characters'
+            using hint = 'create database NAME encoding ''UTF8'' template template0;';
+    end if;
     perform set_config('ducto.installer', current_user, true);
     if to_regnamespace('ducto') is null then
         begin

@@ -182,7 +182,8 @@ def _connection(conninfo_or_connection: str | Connection) -> Iterator[Connection
     if not isinstance(conninfo_or_connection, str):
         yield conninfo_or_connection
         return
-    with psycopg.connect(conninfo_or_connection, autocommit=True) as connection:
+    options: dict[str, Any] = {"autocommit": True, "client_encoding": "utf8"}
+    with psycopg.connect(conninfo_or_connection, **options) as connection:
         yield connection
 
 

@@ -75,6 +75,7 @@ def test_lines_are_short_and_clean(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
+    assert text.isascii(), "a script is read under any encoding of its client"
     for number, line in enumerate(text.splitlines(), 1):
         assert len(line) <= COLUMNS_MAX, f"line {number} has {len(line)} columns"
         assert line == line.rstrip(), f"line {number} ends in blanks"

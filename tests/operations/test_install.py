@@ -341,3 +341,30 @@ def test_a_server_that_is_too_old_is_refused() -> None:
     script = build_script(manifest=manifest)
     assert "current_setting('server_version_num')::integer < 150000" in script
     assert script.index("< 150000") < script.index("create schema")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_only_an_encoding_that_knows_no_characters_is_refused(
+    empty_dsn: str, databases: Databases, encoding: str
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(empty_dsn)["dbname"]
+    with open_connection(databases.server.dsn) as admin:
+        options = f"template template0 locale 'C' encoding '{encoding}'"
+        admin.execute(f"drop database {name}".encode())
+        admin.execute(f"create database {name} {options}".encode())
+    if encoding == "SQL_ASCII":
+        with pytest.raises(MigrationError, match="SQL_ASCII, which knows no characters"):
+            migrate(empty_dsn)
+    else:
+        assert migrate(empty_dsn, evaluator="portable").evaluator == "portable"
+
+
+def test_the_clients_encoding_makes_no_difference(
+    empty_dsn: str, db_portable: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    migrate(empty_dsn, evaluator="portable")
+    with open_connection(empty_dsn) as connection:
+        assert connection.info.encoding == "iso8859-1"
+        migrate(connection)
+        assert snapshot(connection) == snapshot(db_portable)

@@ -1,4 +1,4 @@
--- graduated(v, t1, r1, …, rate): each band's part of v times the band's rate, summed; the last
+-- graduated(v, t1, r1, ..., rate): each band's part of v times the band's rate, summed; the last
 -- rate applies above the last threshold. Null when the thresholds do not ascend.
 create or replace function ducto.graduated(p_operands numeric[])
 returns numeric

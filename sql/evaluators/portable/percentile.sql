@@ -1,4 +1,4 @@
--- percentile(p, v1, v2, …): linear interpolation, exact, between the sorted values around rank
+-- percentile(p, v1, v2, ...): linear interpolation, exact, between the sorted values around rank
 -- p/100 * (n - 1). Null when p is not between 0 and 100.
 create or replace function ducto.percentile(p_operands numeric[])
 returns numeric

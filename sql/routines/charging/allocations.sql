@@ -1,4 +1,4 @@
--- What an entry did, as it is stored: [{"lot": id, "amount": change}, …, {"debt": change}].
+-- What an entry did, as it is stored: [{"lot": id, "amount": change}, ..., {"debt": change}].
 create or replace function ducto.allocations(
     p_lots bigint[],
     p_takes numeric[],

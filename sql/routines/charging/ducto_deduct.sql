@@ -107,7 +107,7 @@ begin
 end
 $$;
 comment on function public.ducto_deduct(text, jsonb, text, jsonb, boolean, timestamptz) is
-    'Prices p_metrics ({"model": …, "input_tokens": …}) with the active pricing and charges them '
+    'Prices p_metrics ({"model": "m", "input_tokens": 9}) with the active pricing and charges them '
     'to the user, in the caller''s transaction. p_occurred_at: when the usage happened, where it '
     'is reported later. p_raise false returns a denial instead of raising it. Errors: DU003, '
     'DU004, DU007, DU017, DU018, DU022; denials: DU001, DU002, DU013, DU019. Callers: service, '

@@ -128,7 +128,12 @@ def read_routines(connection: psycopg.Connection[Any]) -> list[Routine]:
     """The API of a database."""
     from psycopg.rows import class_row
 
-    with connection.cursor(row_factory=class_row(Routine)) as cursor:
+    with (
+        connection.transaction(),
+        connection.cursor(row_factory=class_row(Routine)) as cursor,
+    ):
+        # What somebody put in a schema of the caller's path is not looked at.
+        cursor.execute("set local search_path = pg_catalog, pg_temp")
         found = cursor.execute(ROUTINES).fetchall()
     if not found:
         raise CliError("ducto-pg is not installed in this database", "Install it: ducto migrate")

@@ -132,6 +132,14 @@ def test_it_is_the_same_every_time(dsn: str) -> None:
     assert written(dsn) == written(dsn)
 
 
+def test_what_is_planted_in_the_callers_path_is_not_looked_at(db: Connection) -> None:
+    expected = read_routines(db)
+    db.execute("create view public.pg_proc as select 1 / (random() < 2)::int as x")
+    db.execute("set search_path = public, pg_catalog")
+    assert read_routines(db) == expected
+    assert db.execute("show search_path").fetchone() == ("public, pg_catalog",)
+
+
 def test_where_nothing_is_installed_it_says_so(empty_dsn: str) -> None:
     result = CliRunner().invoke(cli, ["types", "typescript", "--dsn", empty_dsn])
     assert result.exit_code == 1

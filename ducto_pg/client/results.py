@@ -137,6 +137,9 @@ class BatchItem(Result):
         """True when the credits were taken (now, or by the call this one repeats)."""
         return self.status == "ok"
 
+    def __bool__(self) -> bool:
+        return self.ok
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge(BatchItem):
@@ -177,6 +180,9 @@ class Quote(Result):
     code: str | None = None
     error: str | None = None
     message: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.affordable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +315,9 @@ class Validation(Result):
     errors: tuple[Any, ...] = ()
     warnings: tuple[Any, ...] = ()
 
+    def __bool__(self) -> bool:
+        return self.valid
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calculation(Result):
@@ -415,6 +424,9 @@ class Feature(Result):
     plan_key: str | None = None
     feature: str | None = None
 
+    def __bool__(self) -> bool:
+        return self.has_feature
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendCap(Result):
@@ -465,6 +477,9 @@ class CapCheck(Result):
     allowed: bool
     user_id: str | None = None
     caps: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

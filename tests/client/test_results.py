@@ -165,3 +165,12 @@ def test_results_are_frozen() -> None:
     transaction = Transaction.parse(ROW)
     with pytest.raises(FrozenInstanceError):
         transaction.amount = Decimal(0)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_an_answer_to_a_question_is_true_or_false(yes: bool) -> None:
+    assert bool(Feature(has_feature=yes)) is yes
+    assert bool(CapCheck(allowed=yes)) is yes
+    assert bool(Quote(affordable=yes)) is yes
+    assert bool(Validation(valid=yes)) is yes
+    assert bool(BatchItem(status="ok" if yes else "denied")) is yes

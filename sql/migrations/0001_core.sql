@@ -63,6 +63,7 @@ create table ducto.credit_accounts (
     headroom_version integer,
     headroom_plan text,
     headroom_until timestamptz not null default '-infinity',
+    hold_floor numeric(38, 12),
     drawn numeric(38, 12) not null default 0,
     headroom numeric(38, 12) not null default 0
 ) with (fillfactor = 70);
@@ -105,6 +106,8 @@ comment on column ducto.credit_accounts.headroom_plan is
     'The plan that prices charges within the headroom.';
 comment on column ducto.credit_accounts.headroom_until is
     'Until when the headroom holds; -infinity: it is closed.';
+comment on column ducto.credit_accounts.hold_floor is
+    'The floor of the holds that are taken within the headroom; null: every hold is looked at.';
 comment on column ducto.credit_accounts.drawn is
     'Taken from draw_lot and not yet written to it, nor to the caps: ducto.lock_account does.';
 comment on column ducto.credit_accounts.headroom is
@@ -374,6 +377,7 @@ create type ducto.account as (
     headroom_version integer,
     headroom_plan text,
     headroom_until timestamptz,
+    hold_floor numeric,
     drawn numeric,
     headroom numeric
 );
@@ -484,6 +488,7 @@ create type ducto.terms as (
     features jsonb,
     missing_feature text,
     feature_policy boolean,
+    policies boolean,
     allowance_due boolean,
     free_allowance numeric,
     period text,
@@ -494,8 +499,9 @@ create type ducto.terms as (
 );
 comment on type ducto.terms is
     'What the active pricing (version 0: none) and the account''s plan say about an operation. '
-    'floor_max: the highest floor of any operation; feature_policy: some operation lacks its '
-    'required feature; allowance_due: the period''s allowance is not yet written.';
+    'policies: some operations have terms of their own; floor_max: the highest floor of any; '
+    'feature_policy: one of them lacks its required feature; allowance_due: the period''s '
+    'allowance is not yet written.';
 
 create type ducto.draft as (
     price jsonb,
@@ -530,6 +536,15 @@ create type ducto.drawn as (
 comment on type ducto.drawn is
     'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the '
     'price.';
+
+create type ducto.linear as (
+    version integer,
+    plain_except text[],
+    exact numeric,
+    cost numeric
+);
+comment on type ducto.linear is
+    'A price that is a sum of products, exact and rounded; plain_except: the plans it is not of.';
 
 create type ducto.receipt as (
     status text,

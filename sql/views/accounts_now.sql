@@ -26,6 +26,7 @@ select
     a.headroom_version,
     a.headroom_plan,
     a.headroom_until,
+    a.hold_floor,
     a.drawn,
     a.headroom
 from ducto.credit_accounts a;

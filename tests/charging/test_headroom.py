@@ -192,7 +192,7 @@ def test_it_is_the_least_of_its_limits(priced: Connection, setting: str, room: D
         "select ducto_add_credits('ann', 1)",
         "select ducto_freeze_account('ann')",
         "select ducto_set_spend_cap('ann', 'daily', 10)",
-        "select ducto_reserve('ann', 1)",
+        "select ducto_release((ducto_reserve('ann', 1) ->> 'reservation_id')::uuid)",
         "select ducto_set_user_plan('ann', 'some')",
         "select ducto_refund(max(id)) from ducto.credit_transactions where type = 'usage'",
     ],

@@ -22,10 +22,12 @@ HOT = (
     "ducto_deduct",
     "give_back",
     "hold",
+    "open_headroom",
     "price_in_full",
     "price_plpython",
     "price_portable",
     "run_program",
+    "settle_headroom",
 )
 HOT_LINES_MAX = 135
 # The gates of the compiler: one loop each, over a state that no helper could change for it.

@@ -57,6 +57,8 @@ begin
     end if;
     update ducto.credit_accounts a set
         alerted_below = p_account.alerted_below,
+        keyed_holds = p_account.keyed_holds,
+        stale_at = p_account.stale_at,
         debt = p_account.debt,
         balance = p_account.balance,
         allowance = p_account.allowance,
@@ -67,6 +69,8 @@ begin
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
         headroom_until = case when v_room > 0 then v_until else '-infinity' end,
+        hold_floor = case when a.kind = 'user' and not p_account.has_caps
+            and not p_terms.policies and p_terms.max_concurrent is null then p_terms.floor_max end,
         drawn = v_cost,
         headroom = coalesce(greatest(v_room, 0), 0) - v_cost
     where a.account_id = p_account.account_id

@@ -34,6 +34,7 @@ begin
     v.thresholds := coalesce(v_plan.low_balance_thresholds, '{}');
     v.features := '{}';
     v.feature_policy := false;
+    v.policies := false;
     v.allowance_due := false;
     v.plan_missing := false;
     if v_plan.plan_key is null then
@@ -57,6 +58,7 @@ begin
         v.floor_max := v.floor;
     end if;
     if v_plan.per_operation <> '{}' then
+        v.policies := true;
         return ducto.apply_policy(v, v_plan.per_operation, p_operation, v_plan.billing_mode,
             v_plan.overdraft_floor, v_plan.min_balance);
     end if;

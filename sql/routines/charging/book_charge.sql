@@ -1,6 +1,5 @@
 -- What a charge in full leaves behind beside its ledger row: lots, caps, the hold it settles,
--- events, and the account's row with its headroom open again. A settlement leaves it closed: the
--- next thing is mostly the next hold.
+-- events, and the account's row with its headroom open again.
 create or replace function ducto.book_charge(
     p_account ducto.account,
     p_actor_id text,
@@ -54,11 +53,9 @@ begin
     if p_terms.thresholds <> '{}' then
         v.alerted_below := ducto.check_thresholds(v, p_terms.thresholds, p_now, true);
     end if;
-    if p_hold.reservation_id is null then
-        perform ducto.open_headroom(v, p_terms, p_now);
-    else
+    if p_hold.reservation_id is not null then
         perform ducto.settle_hold(v, p_hold, p_transaction_id, p_draft.cost, p_now);
-        perform ducto.save_account(v);
     end if;
+    perform ducto.open_headroom(v, p_terms, p_now);
 end
 $$;

@@ -1,6 +1,6 @@
--- Takes from lots of the locked account what was drawn, in one statement. The account's id comes with
--- each lot: so every lot is looked up by its key, where a plan that reads the account's lots first
--- would be quadratic whenever the statistics expect few of them.
+-- Takes from lots of the locked account what was drawn, in one statement. The account's id comes
+-- with each lot: so every lot is looked up by its key, where a plan that reads the account's lots
+-- first would be quadratic whenever the statistics expect few of them.
 create or replace function ducto.take_lots(
     p_account_id text,
     p_lots bigint[],

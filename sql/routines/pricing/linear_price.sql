@@ -1,5 +1,4 @@
--- The price of a usage under the active version where it is a sum of products of whole numbers of
--- standard metrics, which no evaluator need be asked for. Null: it is anything else.
+-- The price of a usage where ducto.linear_cost knows it; null: ask the evaluator.
 create or replace function ducto.linear_price(
     p_version integer,
     p_plan_key text,
@@ -12,31 +11,14 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_exact numeric;
-    v_scale integer;
-    v_cost numeric;
+    v constant ducto.linear := ducto.linear_cost(p_metrics);
 begin
-    -- As ducto_deduct has it, which explains it.
-    select r.scale, r.constant
-        + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
-        + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
-        + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
-        + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
-    into v_scale, v_exact
-    from ducto.credit_linear_rates r
-    where r.model = p_metrics -> 'model'
-        and r.version = p_version
-        and (p_plan_key = any (r.plain_except)) is not true
-        and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
-            and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
-                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)' end
-        and (jsonb_typeof(p_metrics -> 'operation') = 'string'
-            and length(p_metrics ->> 'operation') between 1 and 200) is not false;
-    v_cost := trim_scale(round(v_exact, v_scale));
-    if v_cost < 1e26 then
+    if v.version = p_version and v.cost < 1e26
+        and (p_plan_key = any (v.plain_except)) is not true
+    then
         return jsonb_build_object(
-            'cost', v_cost, 'model', p_metrics -> 'model', 'warnings', '[]'::jsonb,
-            'breakdown', ducto.model_breakdown(v_exact, v_cost)
+            'cost', v.cost, 'model', p_metrics -> 'model', 'warnings', '[]'::jsonb,
+            'breakdown', ducto.model_breakdown(v.exact, v.cost)
         );
     end if;
     return null;

@@ -35,7 +35,18 @@ begin
         v_hold.floor := p_min_balance;
         v_hold.idempotency_key := p_idempotency_key;
         v_hold.metadata := nullif(p_metadata, '{}');
-        v_result := ducto.hold(v_hold, p_amount, p_required_feature, p_ttl_seconds);
+        if p_idempotency_key is not null then
+            v_hold.fingerprint := ducto.fingerprint(
+                'reserve', v_hold.account_id, p_user_id, v_hold.operation, p_metrics::text,
+                trim_scale(p_amount)::text
+            );
+        end if;
+        if p_team_id is null and p_min_balance is null and p_required_feature is null then
+            v_result := ducto.hold_headroom(v_hold, p_amount, p_ttl_seconds);
+        end if;
+        if v_result is null then
+            v_result := ducto.hold(v_hold, p_amount, p_required_feature, p_ttl_seconds);
+        end if;
     end if;
     if v_result ->> 'status' = 'ok' then
         return v_result;

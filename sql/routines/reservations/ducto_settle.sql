@@ -14,11 +14,23 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_account ducto.account := ducto.lock_account(ducto.hold_account(p_reservation_id));
-    v_hold ducto.reservation := ducto.find_hold(v_account.account_id, p_reservation_id);
-    v_now timestamptz := ducto.now();
+    v_account ducto.account;
+    v_hold ducto.reservation;
+    v_now timestamptz;
     v_result jsonb;
 begin
+    if p_final is not false and p_idempotency_key is null and p_metadata = '{}'
+        and (p_amount is null or p_metrics is null)
+        and (p_amount is null or ducto.check_amount('p_amount', p_amount) is null)
+    then
+        v_result := ducto.settle_headroom(p_reservation_id, p_metrics, p_amount, p_metadata);
+        if v_result is not null then
+            return v_result || jsonb_build_object('reservation_id', p_reservation_id);
+        end if;
+    end if;
+    v_account := ducto.lock_account(ducto.hold_account(p_reservation_id));
+    v_hold := ducto.find_hold(v_account.account_id, p_reservation_id);
+    v_now := ducto.now();
     if p_metrics is not null and p_amount is not null then
         v_result := ducto.invalid('p_amount', 'Settle with metrics or with an amount, not both.');
     elsif v_hold.status = 'active'

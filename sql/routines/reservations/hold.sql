@@ -26,10 +26,6 @@ begin
         v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
     end if;
     if p_hold.idempotency_key is not null then
-        v_hold.fingerprint := ducto.fingerprint(
-            'reserve', p_hold.account_id, p_hold.actor_id, p_hold.operation, p_hold.metrics::text,
-            trim_scale(p_amount)::text
-        );
         v.failure := ducto.find_hold_replay(v_account, v_hold);
         if v.failure is not null then
             return v.failure;
@@ -80,7 +76,7 @@ begin
         v_hold.idempotency_key, v_hold.fingerprint, v_hold.metadata, v_now
     )
     returning r.* into v_hold;
-    perform ducto.book_hold(v_account, v_hold, v_models, v.events, v_now);
+    perform ducto.book_hold(v_account, v_hold, v_terms, v_models, v.events, v_now);
     v_account.held := v_account.held + v.cost;
     return ducto.hold_result(v_hold, v_account, false);
 end

@@ -1,0 +1,112 @@
+-- Settles the whole of an open hold within its account's headroom: what it sets aside is freed, and
+-- what it costs is taken out of the headroom. That does not grow by what is freed: of a hold taken
+-- before the headroom was opened it never was a part. Null: the settlement is not within it, and
+-- ducto.settle_open decides.
+create or replace function ducto.settle_headroom(
+    p_reservation_id uuid,
+    p_metrics jsonb,
+    p_amount numeric,
+    p_metadata jsonb
+)
+returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+    v_hold ducto.reservation;
+    v_price ducto.linear;
+    v_account ducto.account;
+    v_now timestamptz := ducto.now();
+    v_entry_id bigint;
+    v_free numeric;
+    v_result jsonb;
+begin
+    select r.* into v_hold from ducto.credit_reservations r
+    where r.reservation_id = p_reservation_id and r.status = 'active' and r.expires_at > v_now;
+    if p_metrics is not null then
+        v_price := ducto.linear_cost(p_metrics);
+    else
+        v_price.version := v_hold.pricing_version;
+        v_price.exact := trim_scale(
+            coalesce(p_amount, greatest(v_hold.amount - v_hold.charged, 0))
+        );
+        v_price.cost := v_price.exact;
+    end if;
+    if v_price.cost is null or (v_price.version = v_hold.pricing_version) is not true
+        or v_hold.plan_key = any (v_price.plain_except)
+    then
+        return null;
+    end if;
+    update ducto.credit_accounts a set
+        held = a.held - v_hold.held,
+        drawn = a.drawn + v_price.cost,
+        headroom = a.headroom - v_price.cost
+    where a.account_id = v_hold.account_id
+        and (v_hold.floor <= a.hold_floor
+            or a.hold_floor is not null and v_price.cost <= v_hold.held)
+        and a.headroom >= v_price.cost
+        and a.headroom_version = coalesce(
+            (select c.version from ducto.credit_pricing_config c where c.active), 0
+        )
+        and a.headroom_until > ducto.now()
+        -- Never what another hold has claimed.
+        and a.balance + a.allowance - a.drawn - (a.held - v_hold.held) >= v_price.cost
+    returning a.* into v_account;
+    if not found then
+        return null;
+    end if;
+    -- Dated after what it may have waited for.
+    v_now := least(ducto.now(), v_account.headroom_until - interval '1 microsecond');
+    update ducto.credit_reservations r set
+        charged = r.charged + v_price.cost,
+        held = 0,
+        capped = 0,
+        counted = false,
+        status = 'settled',
+        closed_at = v_now,
+        transaction_id = nextval('ducto.credit_transactions_id_seq')
+    where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id
+        and r.status = 'active' and r.held = v_hold.held and r.charged = v_hold.charged
+        and r.expires_at > v_now
+    returning r.transaction_id into v_entry_id;
+    if not found then
+        -- Somebody else was first.
+        update ducto.credit_accounts a set
+            held = a.held + v_hold.held,
+            drawn = a.drawn - v_price.cost,
+            headroom = a.headroom + v_price.cost
+        where a.account_id = v_hold.account_id;
+        return null;
+    end if;
+    v_free := case when v_account.draw_free then v_price.cost else 0 end;
+    insert into ducto.credit_transactions as t (
+        id, account_id, actor_id, type, amount, balance_after, available_after,
+        allowance_consumed, lot_id, metrics, model, operation, breakdown, pricing_version,
+        plan_key, reservation_id, metadata, created_at
+    ) overriding system value values (
+        v_entry_id, v_hold.account_id, v_hold.actor_id, 'usage', v_free - v_price.cost,
+        v_account.balance - case when v_account.draw_free then 0 else v_account.drawn end,
+        v_account.balance + v_account.allowance - v_account.held - v_account.drawn, v_free,
+        case when v_price.cost > 0 then v_account.draw_lot end, p_metrics,
+        p_metrics ->> 'model', coalesce(v_hold.operation, p_metrics ->> 'operation'),
+        case when v_price.exact <> v_price.cost
+            then ducto.model_breakdown(v_price.exact, v_price.cost) end,
+        v_hold.pricing_version, v_hold.plan_key, p_reservation_id, nullif(p_metadata, '{}'),
+        v_now
+    )
+    returning to_jsonb(row(
+        'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free, v_price.cost - v_free,
+        trim_scale(t.balance_after), trim_scale(t.available_after), t.pricing_version,
+        coalesce(t.breakdown, ducto.plain_breakdown(p_metrics, v_price.cost)), '[]', false
+    )::ducto.receipt)
+    into v_result;
+    return v_result;
+end
+$$;
+comment on function ducto.settle_headroom(uuid, jsonb, numeric, jsonb) is
+    'The result of ducto_settle, without the reservation. p_amount null as p_metrics: the rest of '
+    'the hold. Metadata have been checked.';

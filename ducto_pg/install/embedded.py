@@ -141,6 +141,7 @@ class Cluster:
                 return
             self.kept.mkdir(parents=True, exist_ok=True)
             if user is not None:
+                _require_open(self.kept, user.pw_name)
                 os.chown(self.kept, user.pw_uid, user.pw_gid)
         arguments = ["-D", str(self.data_dir), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         arguments += ["--no-locale", "--no-sync"]
@@ -251,6 +252,16 @@ def _server_user() -> pwd.struct_passwd | None:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise EmbeddedError("PostgreSQL refuses to run as root, and there is no other user to run as")
+
+
+def _require_open(folder: Path, user: str) -> None:
+    """Refuse a folder that the server could not enter, naming what is in the way."""
+    for parent in folder.absolute().parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise EmbeddedError(
+                f"PostgreSQL refuses to run as root, so it runs as {user}, who may not enter "
+                f"{parent}: keep the data in another folder, or run as a user that is not root"
+            )
 
 
 def _reachable(bin_dir: Path, directory: Path) -> Path:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from ducto_pg import CreditManager, EmbeddedError, EmbeddedStore, UnavailableError
+from ducto_pg.install.embedded import _require_open
 
 
 @pytest.fixture
@@ -51,3 +52,10 @@ def test_a_closed_store_is_closed() -> None:
     store.close()
     with pytest.raises(UnavailableError):
         store.call("ducto_version")
+
+
+def test_a_folder_that_the_server_cannot_enter_is_named(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    with pytest.raises(EmbeddedError, match="who may not enter .*private: keep the data in"):
+        _require_open(private / "data", "postgres")

@@ -172,7 +172,8 @@ def _print_status(found: Status) -> None:
         ("this package", found.package_version),
         ("evaluator", found.evaluator or f"none; `ducto migrate` would use {found.next_evaluator}"),
         ("PostgreSQL", found.server_version),
-        ("owner", found.owner or "none"),
+        # The HTTP API does not tell it.
+        *([("owner", found.owner)] if found.owner else []),
         ("applied", ", ".join(found.applied) or "none"),
         ("pending", ", ".join(found.pending) or "none"),
     ]

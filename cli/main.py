@@ -48,7 +48,8 @@ ABOUT = """\
   Usage credits inside PostgreSQL.
 
   Every command that talks to a database takes it as --dsn DSN, from the environment variable
-  DATABASE_URL, or from a .env file in the working directory.
+  DATABASE_URL, or from a .env file in the working directory. In place of a DSN, most also take
+  SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY.
 """
 
 

@@ -57,5 +57,5 @@ def test_a_closed_store_is_closed() -> None:
 def test_a_folder_that_the_server_cannot_enter_is_named(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    with pytest.raises(EmbeddedError, match="who may not enter .*private: keep the data in"):
+    with pytest.raises(EmbeddedError, match=r"who may not enter .*private: keep the data in"):
         _require_open(private / "data", "postgres")

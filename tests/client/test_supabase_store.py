@@ -313,6 +313,8 @@ def test_the_asynchronous_store_does_the_same(project: Project, store: SupabaseS
             balance = (await manager.get_balance(user)).balance
             assert balance == Decimal("12345678901234567889.123456789012")
             assert len(await manager.list_transactions(user)) == 2
+            charges = await asyncio.gather(*(manager.deduct_amount(user, 1) for _ in range(40)))
+            assert len({charge.transaction_id for charge in charges}) == 40
             with pytest.raises(InvalidArgumentError):
                 await manager.deduct_amount("ann", -1)
 
@@ -349,6 +351,7 @@ def test_the_command_line_works_over_a_project(
     ducto("pricing", "set", "prices.yaml")
     ducto("pricing", "list")
     assert "up to date" not in ducto("status")
+    assert "owner" not in ducto("status")
     assert json.loads(ducto("status", "--json"))["up_to_date"]
     assert "Every invariant holds" in ducto("check")
     ducto("sweep")

@@ -213,7 +213,9 @@ def _free_port() -> int:
 @contextmanager
 def _gateway(project: Project) -> Iterator[None]:
     handler = type("Handler", (Gateway,), {"project": project})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # As many connections at once as a client may want to open.
+    kind = type("Server", (ThreadingHTTPServer,), {"request_queue_size": 128})
+    server = kind(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     project.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)

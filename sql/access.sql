@@ -146,7 +146,7 @@ begin
                 ('credit_reservations', 'account_id'),
                 ('credit_spend_caps', 'account_id'),
                 ('credit_events', 'account_id'),
-                ('credit_usage_rollup', 'account_id'),
+                ('credit_usage_rollup', 'actor_id'),
                 ('credit_team_members', 'user_id')
         ) as t (name, user_column)
         join pg_catalog.pg_class as c

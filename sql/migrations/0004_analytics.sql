@@ -6,7 +6,7 @@ create table ducto.credit_usage_rollup (
     scope text not null,
     hours smallint not null,
     start_at timestamptz not null,
-    account_id text not null,
+    team_id text not null,
     actor_id text not null,
     model text not null,
     operation text not null,
@@ -18,17 +18,20 @@ create table ducto.credit_usage_rollup (
     output_tokens bigint not null,
     cache_read_tokens bigint not null,
     cache_write_tokens bigint not null,
-    primary key (scope, hours, start_at, account_id, actor_id, model, operation)
+    primary key (scope, hours, start_at, team_id, actor_id, model, operation)
 ) with (fillfactor = 80);
-create index credit_usage_rollup_account
-    on ducto.credit_usage_rollup (account_id, scope, hours, start_at);
-create index credit_usage_rollup_actor
-    on ducto.credit_usage_rollup (actor_id, account_id) where scope = 'user' and hours = 768;
+create index credit_usage_rollup_team
+    on ducto.credit_usage_rollup (team_id, start_at) where scope = 'member' and hours = 24;
+create index credit_usage_rollup_teams
+    on ducto.credit_usage_rollup (actor_id, team_id) where scope = 'member' and hours = 768;
+create index credit_usage_rollup_user
+    on ducto.credit_usage_rollup (actor_id, start_at) where scope = 'detail' and team_id = '';
 comment on table ducto.credit_usage_rollup is
-    'Sums of usage, less refunds: one row per span of time and payer, actor, model, operation, or '
-    'those of them that the scope keeps apart. Empty text: none, or not kept apart.';
+    'Sums of usage, less refunds: one row per span of time and team that paid, user, model and '
+    'operation, or those of them that the scope keeps apart. Empty text: none, or not kept apart.';
 comment on column ducto.credit_usage_rollup.scope is
-    'detail: all four are kept apart; user: payer and actor; model: model and operation.';
+    'detail: all four are kept apart; user: only users; team: only teams; member: teams and users, '
+    'of what teams paid; model: model and operation.';
 comment on column ducto.credit_usage_rollup.hours is
     'The length of the span: ducto.usage_ladder says which there are, and of what.';
 comment on column ducto.credit_usage_rollup.spent is
@@ -43,13 +46,16 @@ comment on table ducto.credit_usage_watermarks is
     'order of their ids, so everything up to it is, and nothing above it.';
 
 create table ducto.credit_usage_places (
-    hour_at timestamptz not null,
+    slot_at timestamptz not null,
     block bigint not null,
-    primary key (hour_at, block)
+    ids bigint not null,
+    primary key (slot_at, block)
 );
 comment on table ducto.credit_usage_places is
-    'Where in the ledger the usage of an hour is: the blocks of 64 ids that hold any of it. What '
-    'an index on the time would say, at no cost to a charge.';
+    'Where in the ledger the usage of ten minutes is: the blocks of 64 ids that hold any of it. '
+    'What an index on the time would say, at no cost to a charge.';
+comment on column ducto.credit_usage_places.ids is
+    'Which of the 64 it is, a bit each, and which of them the rollup has.';
 
 create table ducto.credit_usage_state (
     one boolean primary key default true check (one),
@@ -75,6 +81,7 @@ comment on column ducto.credit_usage_state.first_at is
 create type ducto.usage_entry as (
     id bigint,
     account_id text,
+    team_id text,
     actor_id text,
     happened_at timestamptz,
     model text,

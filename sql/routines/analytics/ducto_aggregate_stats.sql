@@ -28,12 +28,15 @@ begin
     ) into v_result
     from (values (true)) always (one)
     left join ducto.usage_totals(p_start, p_end, '{}') u on always.one;
-    select v_result || jsonb_build_object(
-        'users', count(distinct u.actor_id), 'teams', count(distinct a.account_id)
-    ) into v_result
-    from ducto.usage_totals(p_start, p_end, '{account,user}', p_sums => false) u
-    left join ducto.credit_accounts a on a.account_id = u.account_id and a.kind = 'team';
-    return v_result;
+    return v_result || jsonb_build_object(
+        'users', (
+            select count(*) from ducto.usage_totals(p_start, p_end, '{user}', p_sums => false)
+        ),
+        'teams', (
+            select count(u.team_id)
+            from ducto.usage_totals(p_start, p_end, '{team}', p_sums => false) u
+        )
+    );
 end
 $$;
 comment on function public.ducto_aggregate_stats(timestamptz, timestamptz) is

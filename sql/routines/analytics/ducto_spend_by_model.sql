@@ -19,21 +19,8 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_failure jsonb := ducto.check_window(p_start, p_end);
 begin
-    if v_failure is not null then
-        perform ducto.raise_error('DU017', v_failure);
-    end if;
-    return query
-    select
-        u.model,
-        trim_scale(u.spent), trim_scale(u.allowance_consumed),
-        trim_scale(u.refunded), trim_scale(u.spent + u.allowance_consumed),
-        u.charges, u.input_tokens, u.output_tokens,
-        u.cache_read_tokens, u.cache_write_tokens
-    from ducto.usage_totals(p_start, p_end, '{model}') u
-    order by u.spent desc, u.spent + u.allowance_consumed desc, u.model;
+    return query select * from ducto.spend_by(p_start, p_end, 'model');
 end
 $$;
 comment on function public.ducto_spend_by_model(timestamptz, timestamptz) is

@@ -35,18 +35,12 @@ begin
     end if;
     return query
     select
-        (u.bucket_at at time zone 'UTC')::date, u.actor_id, a.account_id, u.model, u.operation,
-        trim_scale(sum(u.spent)), trim_scale(sum(u.allowance_consumed)),
-        trim_scale(sum(u.refunded)), trim_scale(sum(u.spent + u.allowance_consumed)),
-        sum(u.charges)::bigint, sum(u.input_tokens),
-        sum(u.output_tokens), sum(u.cache_read_tokens),
-        sum(u.cache_write_tokens)
-    from ducto.usage_totals(
-        p_start, p_end, array_replace(p_group_by, 'team', 'account'), p_bucket
-    ) u
-    left join ducto.credit_accounts a on a.account_id = u.account_id and a.kind = 'team'
-    group by 1, 2, 3, 4, 5
-    order by 1, 6 desc, 9 desc, 2, 3, 4, 5;
+        (u.bucket_at at time zone 'UTC')::date, u.actor_id, u.team_id, u.model, u.operation,
+        trim_scale(u.spent), trim_scale(u.allowance_consumed), trim_scale(u.refunded),
+        trim_scale(u.spent + u.allowance_consumed), u.charges, u.input_tokens, u.output_tokens,
+        u.cache_read_tokens, u.cache_write_tokens
+    from ducto.usage_totals(p_start, p_end, p_group_by, p_bucket) u
+    order by 1, u.spent desc, u.spent + u.allowance_consumed desc, 2, 3, 4, 5;
 end
 $$;
 comment on function public.ducto_spend_report(timestamptz, timestamptz, text[], text) is

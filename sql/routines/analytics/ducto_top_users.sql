@@ -29,19 +29,7 @@ begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;
-    return query
-    select
-        u.actor_id,
-        trim_scale(u.spent), trim_scale(u.allowance_consumed),
-        trim_scale(u.refunded), trim_scale(u.spent + u.allowance_consumed),
-        u.charges, u.input_tokens, u.output_tokens, u.cache_read_tokens, u.cache_write_tokens
-    from (
-        select t.*
-        from ducto.usage_totals(p_start, p_end, '{user}') t
-        order by t.spent desc, t.spent + t.allowance_consumed desc, t.actor_id
-        limit p_limit
-    ) u
-    order by u.spent desc, u.spent + u.allowance_consumed desc, u.actor_id;
+    return query select * from ducto.spend_by(p_start, p_end, 'user', p_limit);
 end
 $$;
 comment on function public.ducto_top_users(integer, timestamptz, timestamptz) is

@@ -1,5 +1,5 @@
--- The last charges of a window, newest first, by id: hour by hour until there are enough, and those
--- that are not rolled up yet. One row each of more than are asked for; the caller cuts.
+-- The last charges of a window, newest first, by id: from ten minutes after ten minutes until there
+-- are enough, and those that are not rolled up yet. More than were asked for; the caller cuts.
 create or replace function ducto.recent_usage(
     p_start timestamptz,
     p_end timestamptz,
@@ -14,28 +14,27 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
-    v_state ducto.credit_usage_state;
-    v_hour timestamptz;
+    v_slot timestamptz := timestamptz 'infinity';
     v_found integer;
 begin
-    select s.* into v_state from ducto.credit_usage_state s;
     return query
     select e.id
-    from ducto.usage_tail(v_state.settled_id) e
+    from ducto.usage_tail() e
     where e.happened_at >= p_start and e.happened_at < p_end and e.charges > 0
         and (e.happened_at, e.id) < (p_before.happened_at, p_before.id) is not false
     order by e.happened_at desc, e.id desc
     limit p_limit;
-    for v_hour in
-        select distinct p.hour_at from ducto.credit_usage_places p
-        where p.hour_at >= ducto.usage_span(1, p_start) and p.hour_at < p_end
-            and p.hour_at <= p_before.happened_at is not false
-        order by p.hour_at desc
     loop
+        v_slot := (
+            select max(p.slot_at) from ducto.credit_usage_places p
+            where p.slot_at >= ducto.usage_slot(p_start) and p.slot_at < least(p_end, v_slot)
+                and p.slot_at <= p_before.happened_at is not false
+        );
+        exit when v_slot is null;
         return query
         select e.id
         from ducto.usage_edges(
-            v_state, greatest(v_hour, p_start), least(v_hour + interval '1 hour', p_end)
+            greatest(v_slot, p_start), least(v_slot + interval '10 minutes', p_end), 1
         ) e
         where e.charges > 0
             and (e.happened_at, e.id) < (p_before.happened_at, p_before.id) is not false

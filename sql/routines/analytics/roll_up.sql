@@ -24,33 +24,45 @@ as $$
         select f.account_id, max(f.id) from fresh f group by f.account_id
         on conflict (account_id) do update set rolled_id = excluded.rolled_id
     ), places as (
-        insert into ducto.credit_usage_places as p (hour_at, block)
-        select distinct f.hour_at, f.id / 64 from fresh f
-        on conflict do nothing
+        insert into ducto.credit_usage_places as p (slot_at, block, ids)
+        select ducto.usage_slot(f.happened_at), f.id / 64, bit_or(1::bigint << (f.id % 64)::integer)
+        from fresh f
+        group by 1, 2
+        on conflict (slot_at, block) do update set ids = p.ids | excluded.ids
     ), cells as materialized (
-        select f.hour_at, f.account_id, f.actor_id, f.model, f.operation,
-            sum(f.charges) as charges, sum(f.spent) as spent,
-            sum(f.allowance_consumed) as allowance_consumed, sum(f.refunded) as refunded,
-            sum(f.input_tokens) as input_tokens, sum(f.output_tokens) as output_tokens,
-            sum(f.cache_read_tokens) as cache_read_tokens,
+        select f.hour_at, f.team_id, f.actor_id, f.model, f.operation, sum(f.charges) as charges,
+            sum(f.spent) as spent, sum(f.allowance_consumed) as allowance_consumed,
+            sum(f.refunded) as refunded, sum(f.input_tokens) as input_tokens,
+            sum(f.output_tokens) as output_tokens, sum(f.cache_read_tokens) as cache_read_tokens,
             sum(f.cache_write_tokens) as cache_write_tokens
         from fresh f
-        group by f.hour_at, f.account_id, f.actor_id, f.model, f.operation
+        group by 1, 2, 3, 4, 5
+    ), scoped as materialized (
+        select s.scope, c.hour_at, s.team_id, s.actor_id, s.model, s.operation,
+            sum(c.charges) as charges, sum(c.spent) as spent,
+            sum(c.allowance_consumed) as allowance_consumed, sum(c.refunded) as refunded,
+            sum(c.input_tokens) as input_tokens, sum(c.output_tokens) as output_tokens,
+            sum(c.cache_read_tokens) as cache_read_tokens,
+            sum(c.cache_write_tokens) as cache_write_tokens
+        from cells c
+        cross join lateral (values
+            ('detail', c.team_id, c.actor_id, c.model, c.operation),
+            ('model', '', '', c.model, c.operation), ('user', '', c.actor_id, '', ''),
+            ('member', c.team_id, c.actor_id, '', ''), ('team', c.team_id, '', '', '')
+        ) s (scope, team_id, actor_id, model, operation)
+        where s.scope <> 'member' or s.team_id <> ''
+        group by 1, 2, 3, 4, 5, 6
     ), rollup as (
         insert into ducto.credit_usage_rollup as r
-        select l.scope, l.hours, date_bin(l.span, c.hour_at, l.origin),
-            case when l.scope = 'model' then '' else c.account_id end,
-            case when l.scope = 'model' then '' else c.actor_id end,
-            case when l.scope = 'user' then '' else c.model end,
-            case when l.scope = 'user' then '' else c.operation end,
-            sum(c.charges), sum(c.spent), sum(c.allowance_consumed), sum(c.refunded),
-            sum(c.input_tokens), sum(c.output_tokens), sum(c.cache_read_tokens),
-            sum(c.cache_write_tokens)
-        from cells c cross join ducto.usage_ladder() l
+        select s.scope, l.hours, date_bin(l.span, s.hour_at, l.origin),
+            s.team_id, s.actor_id, s.model, s.operation, sum(s.charges), sum(s.spent),
+            sum(s.allowance_consumed), sum(s.refunded), sum(s.input_tokens),
+            sum(s.output_tokens), sum(s.cache_read_tokens), sum(s.cache_write_tokens)
+        from scoped s join ducto.usage_ladder() l on l.scope = s.scope
         group by 1, 2, 3, 4, 5, 6, 7
         -- In the order in which reports read them.
-        order by 1, 2, 3
-        on conflict (scope, hours, start_at, account_id, actor_id, model, operation)
+        order by 1, 2, 3, 4, 5
+        on conflict (scope, hours, start_at, team_id, actor_id, model, operation)
         do update set
             charges = r.charges + excluded.charges,
             spent = r.spent + excluded.spent,

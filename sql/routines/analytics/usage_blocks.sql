@@ -1,5 +1,7 @@
--- Takes a window apart: the longest spans that fit into it, then shorter ones on both sides. What
--- is left (hours 0) is shorter than the shortest span, and is read from the ledger.
+-- Takes a window apart into spans of the rollup, the longest first, each step bringing the ends
+-- closer to where they shall be. A step may go too far, and what is too much is taken off again
+-- (sign -1): a day less an hour is two spans, where the other hours are 23. What is left
+-- (hours 0) is read from the ledger.
 create or replace function ducto.usage_blocks(
     p_state ducto.credit_usage_state,
     p_scope text,
@@ -7,7 +9,7 @@ create or replace function ducto.usage_blocks(
     p_end timestamptz,
     p_bucket text
 )
-returns table (hours integer, from_at timestamptz, to_at timestamptz)
+returns table (hours integer, sign integer, from_at timestamptz, to_at timestamptz)
 language plpgsql
 stable
 rows 8
@@ -15,8 +17,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_rest tstzmultirange;
-    v_part tstzrange;
+    v_ladder integer[];
+    v_start timestamptz;
+    v_end timestamptz;
+    v_starts timestamptz;
+    v_ends timestamptz;
 begin
     -- Where nothing lies outside of the window, it may as well be made of the longest spans.
     if p_start <= p_state.first_at then
@@ -28,28 +33,41 @@ begin
     if p_state.first_at is null or p_start >= p_end then
         return;
     end if;
-    v_rest := tstzmultirange(tstzrange(p_start, p_end));
-    for hours in
+    -- Not the spans that are much longer than the window, nor one that reaches into two buckets.
+    v_ladder := array(
         select l.hours from ducto.usage_ladder() l
-        -- A span must not reach into two buckets.
         where l.scope = p_scope
             and (p_bucket is null or l.hours <= 24)
+            and l.span * 2 <= (p_end - p_start) * 3
         order by l.hours desc
-    loop
-        for v_part in select r.part from unnest(v_rest) r (part) loop
-            from_at := ducto.usage_span(
-                hours, lower(v_part) + make_interval(hours => hours) - interval '1 microsecond'
-            );
-            to_at := ducto.usage_span(hours, upper(v_part));
+    );
+    foreach hours in array v_ladder || 0 loop
+        v_starts := v_start;
+        v_ends := v_end;
+        v_start := ducto.usage_step(hours, v_starts, p_start);
+        v_end := ducto.usage_step(hours, v_ends, p_end);
+        -- Where both ends are still the same instant, they have nothing between them yet.
+        if v_starts is null or v_starts = v_ends then
+            sign := 1;
+            from_at := v_start;
+            to_at := v_end;
             if from_at < to_at then
                 return next;
-                v_rest := v_rest - tstzmultirange(tstzrange(from_at, to_at));
             end if;
-        end loop;
-    end loop;
-    hours := 0;
-    for from_at, to_at in select lower(r.part), upper(r.part) from unnest(v_rest) r (part) loop
-        return next;
+            continue;
+        end if;
+        sign := case when v_start < v_starts then 1 else -1 end;
+        from_at := least(v_start, v_starts);
+        to_at := greatest(v_start, v_starts);
+        if from_at < to_at then
+            return next;
+        end if;
+        sign := case when v_end > v_ends then 1 else -1 end;
+        from_at := least(v_end, v_ends);
+        to_at := greatest(v_end, v_ends);
+        if from_at < to_at then
+            return next;
+        end if;
     end loop;
 end
 $$;

@@ -1,9 +1,10 @@
 -- Of a part of a window that no span covers: the entries that are in the rollup, but read from the
--- ledger. The offsets make that look-ups by id, whatever the planner thinks of it.
+-- ledger; p_sign -1 takes them off. The offsets make that look-ups by id, whatever the planner
+-- thinks of it.
 create or replace function ducto.usage_edges(
-    p_state ducto.credit_usage_state,
     p_from timestamptz,
-    p_to timestamptz
+    p_to timestamptz,
+    p_sign integer
 )
 returns setof ducto.usage_entry
 language sql
@@ -12,26 +13,25 @@ rows 1000
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_indexscan = on
+set enable_seqscan = off
 set max_parallel_workers_per_gather = 0
 set enable_memoize = off
 set jit = off
 as $$
-    select e.*
+    select e.id, e.account_id, e.team_id, e.actor_id, e.happened_at, e.model, e.operation,
+        p_sign * e.charges, p_sign * e.spent, p_sign * e.allowance_consumed, p_sign * e.refunded,
+        p_sign * e.input_tokens, p_sign * e.output_tokens, p_sign * e.cache_read_tokens,
+        p_sign * e.cache_write_tokens
     from (
-        select distinct p.block * 64 as first_id
+        select p.block * 64 + b.number as id
         from ducto.credit_usage_places p
-        where p.hour_at >= ducto.usage_span(1, p_from) and p.hour_at < p_to
-    ) p
-    cross join lateral (
-        select n.id, n.happened_at from ducto.credit_usage_entries n
-        where n.id >= p.first_id and n.id < p.first_id + 64 offset 0
+        join generate_series(0, 63) b (number) on p.ids & (1::bigint << b.number) <> 0
+        where p.slot_at >= ducto.usage_slot(p_from) and p.slot_at < p_to
+        offset 0
     ) k
     cross join lateral (
-        select n.* from ducto.credit_usage_entries n where n.id = k.id offset 0
-    ) e
-    where k.happened_at >= p_from and k.happened_at < p_to
-        and (e.id <= p_state.settled_id or e.id <= (
-            select w.rolled_id from ducto.credit_usage_watermarks w
-            where w.account_id = e.account_id
-        ));
+        select n.* from ducto.credit_usage_entries n
+        where n.id = k.id and n.happened_at >= p_from and n.happened_at < p_to
+        offset 0
+    ) e;
 $$;

@@ -6,15 +6,17 @@ returns table (scope text, hours integer, span interval, origin timestamptz)
 language sql
 immutable
 parallel safe
-rows 10
+rows 27
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
     select l.scope, l.hours, make_interval(hours => l.hours),
         timestamptz '1900-01-01 00:00:00+00'
     from (
-        values ('detail', 24), ('model', 24), ('model', 1),
-            ('user', 768), ('user', 384), ('user', 192), ('user', 96), ('user', 48), ('user', 24),
-            ('user', 1)
+        values ('detail', 24), ('model', 24), ('model', 1)
+        union all
+        select s.scope, h.hours
+        from unnest(array['user', 'member', 'team']) s (scope),
+            unnest(array[768, 384, 192, 96, 48, 24, 6, 1]) h (hours)
     ) l (scope, hours);
 $$;

@@ -8,7 +8,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_build_object(
         'rolled_up_at', max(s.rolled_up_at),
-        'entries_behind', (select count(*) from ducto.usage_tail(max(s.settled_id)))
+        'entries_behind', (select count(*) from ducto.usage_tail())
     )
     from ducto.credit_usage_state s;
 $$;

@@ -15,11 +15,13 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
     with payers as (
-        select r.account_id from ducto.credit_usage_rollup r
-        where r.actor_id = p_user_id and r.scope = 'user' and r.hours = 768
+        select p_user_id as account_id
+        union
+        select r.team_id from ducto.credit_usage_rollup r
+        where r.actor_id = p_user_id and r.scope = 'member' and r.hours = 768
         union
         select e.account_id
-        from ducto.usage_tail((select s.settled_id from ducto.credit_usage_state s)) e
+        from ducto.usage_tail() e
         where e.actor_id = p_user_id
     )
     select e.id

@@ -51,7 +51,7 @@ begin
         select r.start_at as day_at, r.model, r.spent, r.allowance_consumed, r.refunded,
             r.charges, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens
         from ducto.credit_usage_rollup r
-        where r.account_id = v_user_id and r.scope = 'detail' and r.hours = 24
+        where r.actor_id = v_user_id and r.team_id = '' and r.scope = 'detail' and r.hours = 24
             and r.start_at >= v_start and r.start_at < v_end
         union all
         select date_trunc('day', e.happened_at, 'UTC'), e.model, e.spent, e.allowance_consumed,

@@ -23,7 +23,7 @@ begin
     from (
         select r.actor_id, r.spent, r.allowance_consumed, r.charges
         from ducto.credit_usage_rollup r
-        where r.account_id = p_team_id and r.scope = 'user' and r.hours = 24
+        where r.team_id = p_team_id and r.scope = 'member' and r.hours = 24
             and r.start_at >= v_start and r.start_at < p_end
         union all
         select e.actor_id, e.spent, e.allowance_consumed, e.charges

@@ -394,9 +394,9 @@ def test_four_thousand_models_take_seconds() -> None:
         f"model-{number}": f"input_tokens * 0.{number:08d} + output_tokens * 0.{number + 1:08d}"
         for number in range(1, 4001)
     }
-    start = time.perf_counter()
+    start = time.process_time()
     result = compile_config({"models": models})
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(result["programs"]) == 4000
 
 

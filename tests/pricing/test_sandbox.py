@@ -29,12 +29,12 @@ def refusal(text: str) -> ExpressionError:
 
 
 def seconds_to_refuse(text: str) -> float:
-    """The best of three, because the machine may be doing other things."""
+    """Of this process, and the best of three: the machine may be doing other things."""
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         refusal(text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
@@ -62,10 +62,10 @@ def test_nesting_up_to_the_limit_stays_quick_whatever_is_inside(opener: str) -> 
         for middle in MIDDLES:
             for closing in (")" * depth, ")" * (depth - 1), ") + not 1" * depth):
                 text = opener * depth + middle + closing
-                start = time.perf_counter()
+                start = time.process_time()
                 with suppress(ExpressionError):
                     compile_expression(text, STANDARD_METRICS)
-                assert time.perf_counter() - start < SECONDS_MAX
+                assert time.process_time() - start < SECONDS_MAX
 
 
 # fmt: off

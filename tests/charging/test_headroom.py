@@ -6,6 +6,7 @@ The clock is the real one here: a session with a clock of its own never takes th
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal as D
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.support.databases import Connection
+from tests.support.waiting import until_blocked
 
 PRICING = """{
     "models": {
@@ -94,6 +96,46 @@ def entries(connection: Connection, user_id: str) -> list[Any]:
     ).fetchall()
 
 
+def holds(connection: Connection, user_id: str) -> list[Any]:
+    """The holds of an account, and what settled each, without what differs by nature."""
+    return connection.execute(
+        """
+        select to_jsonb(r) - '{account_id,actor_id,reservation_id,created_at,expires_at,closed_at,
+                transaction_id,idempotency_key,fingerprint}'::text[], t.amount, t.available_after
+        from ducto.credit_reservations r
+        left join ducto.credit_transactions t
+            on t.account_id = r.account_id and t.id = r.transaction_id
+            and t.reservation_id = r.reservation_id
+        where r.account_id = %s order by r.created_at
+        """,
+        [user_id],
+    ).fetchall()
+
+
+LAST_HOLD = (
+    "from ducto.credit_reservations r where r.account_id = %s and r.status = 'active'"
+    " order by r.created_at desc limit 1"
+)
+HOLDS = (
+    ("hold", "select ducto_reserve(%s, {n} / 64.0)"),
+    (
+        "hold of a usage",
+        "select ducto_reserve(%s, p_metrics => jsonb_build_object('model', 'sum',"
+        " 'input_tokens', {n}), p_idempotency_key => gen_random_uuid()::text,"
+        " p_metadata => '{{\"a\": 1}}')",
+    ),
+    ("settle", f"select ducto_settle(r.reservation_id) {LAST_HOLD}"),
+    (
+        "settle another amount",
+        f"select ducto_settle(r.reservation_id, null, {{n}} / 64.0) {LAST_HOLD}",
+    ),
+    (
+        "settle a usage",
+        "select ducto_settle(r.reservation_id, jsonb_build_object('model', 'sum',"
+        f" 'input_tokens', {{n}})) {LAST_HOLD}",
+    ),
+    ("settle a part", f"select ducto_settle(r.reservation_id, null, 0.5, false) {LAST_HOLD}"),
+)
 OPERATIONS = (
     ("sum", "select ducto_deduct(%s, jsonb_build_object('model', 'sum', 'input_tokens', {n}))"),
     (
@@ -114,7 +156,7 @@ OPERATIONS = (
         "select ducto_set_spend_cap(%s, 'daily', {n} / 8.0, (array['deny', 'warn'])[1+{n}%%2])",
     ),
     ("uncap", "select ducto_remove_spend_cap(%s, 'daily')"),
-    ("hold", "select ducto_reserve(%s, {n} / 64.0)"),
+    ("release", f"select ducto_release(r.reservation_id) {LAST_HOLD}"),
     (
         "refund",
         "select ducto_refund(max(id), 0.01) from ducto.credit_transactions"
@@ -130,7 +172,7 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
     for user_id in ("fast", "slow"):
         priced.execute("select ducto_add_credits(%s, 50, 'purchase')", [user_id])
     for _ in range(150):
-        kind, query = dice.choice(OPERATIONS[:6] * 4 + OPERATIONS)
+        kind, query = dice.choice(OPERATIONS[:6] * 4 + HOLDS * 3 + OPERATIONS)
         number = dice.randint(1, 500)
         close(priced, "slow")
         outcomes = []
@@ -148,6 +190,7 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
         drawn += D(str(account(priced, "fast")["drawn"])) > 0
     assert drawn > 10
     assert entries(priced, "fast") == entries(priced, "slow")
+    assert holds(priced, "fast") == holds(priced, "slow")
     assert one(priced, "select ducto_get_balance('fast') - 'user_id'") == one(
         priced, "select ducto_get_balance('slow') - 'user_id'"
     )
@@ -318,3 +361,51 @@ def test_a_row_of_a_plain_charge_is_narrow(priced: Connection) -> None:
         "select max(pg_column_size(t)) from ducto.credit_transactions t where type = 'usage'",
     )
     assert found <= 240
+
+
+def test_a_hold_and_its_settlement_stay_within_it(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    use(priced, "ann", 1000)
+    assert headroom(priced, "ann") == D("78.999999999999")
+    hold = one(priced, "select ducto_reserve('ann', 10, p_idempotency_key => 'k')")
+    assert (hold["available"], account(priced, "ann")["held"]) == (89, 10)
+    assert headroom(priced, "ann") == D("68.999999999999")
+    settled = one(priced, "select ducto_settle(%s, null, 4)", hold["reservation_id"])
+    assert (settled["balance_after"], settled["available_after"]) == (95, 95)
+    # What was freed comes back when the headroom is opened anew.
+    assert headroom(priced, "ann") == D("64.999999999999")
+    row = account(priced, "ann")
+    assert (row["drawn"], row["held"], row["balance"]) == (5, 0, 100)
+    again = one(priced, "select ducto_settle(%s, null, 4)", hold["reservation_id"])
+    assert again == {**settled, "replayed": True}
+    assert one(priced, "select ducto_get_balance('ann')")["balance"] == 95
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_a_hold_ends_the_headroom_with_its_deadline(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    use(priced, "ann", 1000)
+    one(priced, "select ducto_reserve('ann', 60, p_ttl_seconds => 1)")
+    with pytest.raises(psycopg.Error) as raised:
+        use(priced, "ann", 50_000)
+    assert raised.value.sqlstate == "DU002"
+    priced.execute("select pg_sleep(1.1)")
+    assert use(priced, "ann", 50_000)["available_after"] == 49
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_two_sessions_settle_one_hold_once(priced: Connection, connect: Connect) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    use(priced, "ann", 1000)
+    hold = one(priced, "select ducto_reserve('ann', 10)")["reservation_id"]
+    other = connect()
+    other.autocommit = True
+    with ThreadPoolExecutor(1) as pool:
+        with priced.transaction():
+            first = one(priced, "select ducto_settle(%s, null, 4)", hold)
+            second = pool.submit(one, other, "select ducto_settle(%s, null, 4)", hold)
+            until_blocked(connect())
+        assert second.result() == {**first, "replayed": True}
+    assert one(priced, "select ducto_get_balance('ann')")["balance"] == 95
+    assert account(priced, "ann")["held"] == 0
+    assert priced.execute("select * from ducto_check()").fetchall() == []

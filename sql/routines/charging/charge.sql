@@ -57,7 +57,8 @@ begin
             v_price := ducto.draft_price(
                 p_metrics, p_amount, nullif(v_terms.version, 0), v_terms.plan_key
             );
-            if not (v_account.keyed_holds and p_idempotency_key is not null) and (
+            if not v_account.has_caps
+                and not (v_account.keyed_holds and p_idempotency_key is not null) and (
                 v_account.kind = 'user'
                 or ducto.may_spend(v_account.kind, p_account_id, p_actor_id)
             ) then

@@ -23,7 +23,7 @@ begin
         and (p_amount is null or p_metrics is null)
         and (p_amount is null or ducto.check_amount('p_amount', p_amount) is null)
     then
-        v_result := ducto.settle_headroom(p_reservation_id, p_metrics, p_amount, p_metadata);
+        v_result := ducto.settle_headroom(p_reservation_id, p_metrics, p_amount);
         if v_result is not null then
             return v_result || jsonb_build_object('reservation_id', p_reservation_id);
         end if;

@@ -5,8 +5,7 @@
 create or replace function ducto.settle_headroom(
     p_reservation_id uuid,
     p_metrics jsonb,
-    p_amount numeric,
-    p_metadata jsonb
+    p_amount numeric
 )
 returns jsonb
 language plpgsql
@@ -23,6 +22,8 @@ declare
     v_now timestamptz := ducto.now();
     v_entry_id bigint;
     v_free numeric;
+    v_balance numeric;
+    v_available numeric;
     v_result jsonb;
 begin
     select r.* into v_hold from ducto.credit_reservations r
@@ -83,30 +84,30 @@ begin
         return null;
     end if;
     v_free := case when v_account.draw_free then v_price.cost else 0 end;
+    v_balance := v_account.balance - case when v_account.draw_free then 0 else v_account.drawn end;
+    v_available := v_account.balance + v_account.allowance - v_account.held - v_account.drawn;
     insert into ducto.credit_transactions as t (
         id, account_id, actor_id, type, amount, balance_after, available_after,
         allowance_consumed, lot_id, metrics, model, operation, breakdown, pricing_version,
-        plan_key, reservation_id, metadata, created_at
+        plan_key, reservation_id, created_at
     ) overriding system value values (
         v_entry_id, v_hold.account_id, v_hold.actor_id, 'usage', v_free - v_price.cost,
-        v_account.balance - case when v_account.draw_free then 0 else v_account.drawn end,
-        v_account.balance + v_account.allowance - v_account.held - v_account.drawn, v_free,
+        v_balance, nullif(v_available, v_balance), v_free,
         case when v_price.cost > 0 then v_account.draw_lot end, p_metrics,
         p_metrics ->> 'model', coalesce(v_hold.operation, p_metrics ->> 'operation'),
         case when v_price.exact <> v_price.cost
             then ducto.model_breakdown(v_price.exact, v_price.cost) end,
-        v_hold.pricing_version, v_hold.plan_key, p_reservation_id, nullif(p_metadata, '{}'),
-        v_now
+        v_hold.pricing_version, v_hold.plan_key, p_reservation_id, v_now
     )
     returning to_jsonb(row(
         'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free, v_price.cost - v_free,
-        trim_scale(t.balance_after), trim_scale(t.available_after), t.pricing_version,
+        trim_scale(v_balance), trim_scale(v_available), t.pricing_version,
         coalesce(t.breakdown, ducto.plain_breakdown(p_metrics, v_price.cost)), '[]', false
     )::ducto.receipt)
     into v_result;
     return v_result;
 end
 $$;
-comment on function ducto.settle_headroom(uuid, jsonb, numeric, jsonb) is
+comment on function ducto.settle_headroom(uuid, jsonb, numeric) is
     'The result of ducto_settle, without the reservation. p_amount null as p_metrics: the rest of '
-    'the hold. Metadata have been checked.';
+    'the hold.';

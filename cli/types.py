@@ -134,6 +134,7 @@ def read_routines(connection: psycopg.Connection[Any]) -> list[Routine]:
     ):
         # What somebody put in a schema of the caller's path is not looked at.
         cursor.execute("set local search_path = pg_catalog, pg_temp")
+        cursor.execute("set local quote_all_identifiers = off")
         found = cursor.execute(ROUTINES).fetchall()
     if not found:
         raise CliError("ducto-pg is not installed in this database", "Install it: ducto migrate")
@@ -199,26 +200,28 @@ def _name(shape: str) -> str:
 def _function(routine: Routine, shapes: Shapes) -> str:
     return (
         f"      {routine.name}: {{\n"
-        f"        Args: {_arguments(routine)}\n"
+        f"        Args: {_arguments(routine, shapes)}\n"
         f"        Returns: {_returns(routine, shapes)}\n"
         "      }\n"
     )
 
 
-def _arguments(routine: Routine) -> str:
+def _arguments(routine: Routine, shapes: Shapes) -> str:
     if not routine.arguments:
         # Unlike `never` it takes the `{}` that one writes before options.
         return "Record<PropertyKey, never>"
-    lines = "".join(f"          {line}\n" for line in _argument_lines(routine))
+    lines = "".join(f"          {line}\n" for line in _argument_lines(routine, shapes))
     return f"{{\n{lines}        }}"
 
 
-def _argument_lines(routine: Routine) -> Iterator[str]:
+def _argument_lines(routine: Routine, shapes: Shapes) -> Iterator[str]:
+    nullable = shapes.nullable_arguments.get(routine.name, frozenset())
     needed = routine.arguments - routine.defaults
     for place in range(routine.arguments):
         name, kind = routine.names[place], ARGUMENTS[routine.types[place]]
         if place < needed:
-            yield f"{name}: {kind}"
+            null = " | null" if name in nullable else ""
+            yield f"{name}: {kind}{null}"
         else:
             null = " | null" if routine.null_defaults[place - needed] and kind != "Json" else ""
             yield f"{name}?: {kind}{null}"

@@ -319,6 +319,8 @@ def _explain(section: Section, error: psycopg.Error) -> str:
             f"{message}: {diagnostic.message_detail}. Drop or change what depends on it, then "
             "migrate again"
         )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege) and "must be owner" in message:
+        message = f"{message}: somebody else made one of that name; drop it, then migrate again"
     if isinstance(error, psycopg.errors.InvalidFunctionDefinition):
         message = f"{message}; drop the old signature in sql/retired.sql"
     place = _place(section, diagnostic)

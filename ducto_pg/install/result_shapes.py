@@ -66,6 +66,7 @@ class Shapes:
     shapes: Mapping[str, Any]
     results: Mapping[str, Type]
     nullable: Mapping[str, frozenset[str]]
+    nullable_arguments: Mapping[str, frozenset[str]]
 
     def is_alias(self, name: str) -> bool:
         """Whether a shape is another name for a type rather than an object."""
@@ -108,5 +109,8 @@ def load_shapes() -> Shapes:
     return Shapes(
         content["shapes"],
         {name: parse_type(kind) for name, kind in content["results"].items()},
-        {name: frozenset(columns) for name, columns in content["nullable"].items()},
+        *(
+            {name: frozenset(names) for name, names in content[key].items()}
+            for key in ("nullable", "nullable_arguments")
+        ),
     )

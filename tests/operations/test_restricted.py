@@ -467,6 +467,14 @@ def test_the_script_carries_the_choices(empty: str, login: Login) -> None:
     assert "set local lock_timeout = '123ms'" in build_script(choices)
 
 
+def test_a_function_made_by_somebody_else_is_named(host: str, empty: str) -> None:
+    with open_connection(host) as connection:
+        connection.execute("create function public.ducto_version() returns jsonb return '1'::jsonb")
+    said = r"ducto_version[.]sql: must be owner of function ducto_version: somebody else made one"
+    with pytest.raises(MigrationError, match=said):
+        migrate(empty)
+
+
 def test_status_names_what_is_planted_beside_the_api(empty: str) -> None:
     migrate(empty)
     with open_connection(empty) as connection:

@@ -32,6 +32,12 @@ def test_every_function_of_the_api_is_in_the_file(shapes: Shapes, db: Connection
     columns = {name: set(names) for name, rows, names in found if rows}
     for name, nullable in shapes.nullable.items():
         assert nullable and nullable <= columns[name], name
+    needed = db.execute(
+        "select proname, proargnames[:pronargs - pronargdefaults] from pg_proc"
+        " where pronamespace = 'public'::regnamespace"
+    ).fetchall()
+    for name, nullable in shapes.nullable_arguments.items():
+        assert nullable and nullable <= set(dict(needed)[name]), name
 
 
 def test_every_shape_is_used_and_every_type_is_known(shapes: Shapes) -> None:

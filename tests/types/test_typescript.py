@@ -65,6 +65,7 @@ export async function service(): Promise<DuctoCharge | null> {
   await supabase.rpc('ducto_deduct_amount', { p_user_id: 5, p_amount: 5 })
   // @ts-expect-error
   await supabase.rpc('ducto_no_such_function', {})
+  await supabase.rpc('ducto_set_user_plan', { p_user_id: 'u', p_plan_key: null })
   if (charge?.status === 'denied') {
     const code: string = charge.code
     console.log(code, charge.hint)
@@ -136,6 +137,7 @@ def test_what_is_planted_in_the_callers_path_is_not_looked_at(db: Connection) ->
     expected = read_routines(db)
     db.execute("create view public.pg_proc as select 1 / (random() < 2)::int as x")
     db.execute("set search_path = public, pg_catalog")
+    db.execute("set quote_all_identifiers = on")
     assert read_routines(db) == expected
     assert db.execute("show search_path").fetchone() == ("public, pg_catalog",)
 

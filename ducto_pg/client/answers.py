@@ -6,9 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from ducto_pg.client.arguments import Amount, Identifier, Json, Metrics, given, money, needed
+from ducto_pg.client.arguments import (
+    Amount,
+    Identifier,
+    Json,
+    Metrics,
+    given,
+    metrics,
+    money,
+    needed,
+)
 from ducto_pg.client.results import Charge, Hold
-from ducto_pg.client.usage import UsageMetrics
 from ducto_pg.errors import DuctoError, from_denial
 
 __all__ = [
@@ -56,8 +64,7 @@ def _denial_events(answer: Mapping[str, Any]) -> Iterator[Event]:
 
 def operation_of(operation_type: str | None, usage: Metrics | None) -> str | None:
     """The operation to send: the default one leaves it to a usage that names its own."""
-    metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
-    named = isinstance(metrics, Mapping) and metrics.get("operation") is not None
+    named = usage is not None and metrics("metrics", usage).get("operation") is not None
     return None if named and operation_type == "usage" else operation_type
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from ducto_pg.client.usage import UsageMetrics
-from ducto_pg.errors import InvalidArgumentError
+from ducto_pg.errors import DuctoError, InvalidArgumentError
 
 __all__ = ["Amount", "Identifier", "Json", "Metrics", "given", "needed"]
 
@@ -132,10 +132,16 @@ def flag(argument: str, value: Any) -> bool:
 
 
 def moment(argument: str, value: Any) -> datetime:
-    """An instant; one without a time zone is UTC."""
+    """An instant in UTC; one without a time zone is UTC already."""
     if not isinstance(value, datetime):
         raise refuse(argument, f"must be a datetime, not {_kind(value)}")
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    try:
+        aware = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC)
+    except OverflowError:
+        raise refuse(argument, "is in UTC not in the years 1 to 9999") from None
+    except Exception as error:  # a time zone is code of the caller's
+        raise refuse(argument, f"has a time zone that fails: {type(error).__name__}") from error
 
 
 def uuid(argument: str, value: Any) -> UUID:
@@ -160,7 +166,12 @@ def json_object(argument: str, value: Any) -> Json:
 def metrics(argument: str, value: Any) -> Json:
     """A usage: a dict of metrics, or a UsageMetrics."""
     if isinstance(value, UsageMetrics):
-        return value.to_dict()
+        try:
+            return value.to_dict()
+        except DuctoError:
+            raise
+        except Exception as error:  # such as an array, which is neither true nor false
+            raise refuse(argument, f"cannot be read: {type(error).__name__}") from error
     if not isinstance(value, Mapping):
         raise refuse(argument, f"must be a UsageMetrics or a dict, not {_kind(value)}")
     return value

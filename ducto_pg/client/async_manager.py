@@ -58,7 +58,7 @@ from ducto_pg.client.results import (
     Validation,
     Violation,
 )
-from ducto_pg.client.store import AsyncStore, Emitter, finished, migrate_async_store
+from ducto_pg.client.store import AsyncStore, Emitter, check_store, finished, migrate_async_store
 from ducto_pg.pricing.engine import PricingEngine
 from ducto_pg.pricing.typed import PricingConfig, plain_config
 
@@ -84,6 +84,7 @@ class AsyncCreditManager:
     def __init__(
         self, store: AsyncStore, engine: PricingEngine | None = None, emitter: Emitter | None = None
     ) -> None:
+        check_store(store)
         self._store = store
         self._engine = engine
         self._config: Json | None = None

@@ -26,8 +26,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
+from ducto_pg.client.arguments import refuse, text
 from ducto_pg.client.results import Result
-from ducto_pg.errors import UnavailableError
+from ducto_pg.client.store import check_store
+from ducto_pg.errors import InvalidArgumentError, UnavailableError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -50,6 +52,11 @@ RECONNECT_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CHANNEL = "ducto_events"
 ALL = "*"
+ATTEMPTS_MAX = 1000
+BATCH_MAX = 1000
+LANES_MAX = 64
+ERROR_LENGTH_MAX = 2000
+YEAR = 366 * 86_400
 TYPE = re.compile(r"credits\.[a-z_]{1,50}", re.ASCII)
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -83,9 +90,13 @@ class _Registry:
 
     def add(self, event_type: str, handler: Any) -> None:
         if not callable(handler):
-            raise TypeError(f"a handler is called with each event; {handler!r} cannot be")
-        if event_type != ALL and not TYPE.fullmatch(event_type):
-            raise ValueError(f"{event_type!r} is no type of event, such as `credits.low_balance`")
+            kind = type(handler).__name__
+            raise refuse("handler", f"is called with each event, and {kind} cannot be")
+        if event_type != ALL and not TYPE.fullmatch(text("event_type", event_type)):
+            raise InvalidArgumentError(
+                f"{event_type[:60]!r} is no type of event, such as `credits.low_balance`",
+                detail={"argument": "event_type"},
+            )
         self.handlers.setdefault(event_type, []).append(handler)
 
     def matching(self, event_type: str) -> list[Any]:
@@ -113,19 +124,19 @@ class _Listener:
         lanes: int = 4,
         wake_dsn: str | None = None,
     ) -> None:
-        if attempts < 1:
-            raise ValueError("attempts is at least 1")
+        check_store(store)
         self._store = store
-        self.consumer = consumer
-        self._attempts = attempts
-        self._delays = [
-            min(backoff_seconds * 2.0**number, backoff_seconds_max)
-            for number in range(attempts - 1)
-        ]
-        self._poll_seconds = poll_seconds
+        self.consumer = text("consumer", consumer)
+        self._attempts = _count("attempts", attempts, ATTEMPTS_MAX)
+        first = _seconds("backoff_seconds", backoff_seconds)
+        most = _seconds("backoff_seconds_max", backoff_seconds_max)
+        self._delays = [min(first * 2.0**number, most) for number in range(attempts - 1)]
+        self._poll_seconds = _seconds("poll_seconds", poll_seconds)
         self._pause_seconds = min(poll_seconds, PAUSE_SECONDS)
-        self._batch_size = batch_size
-        self._wake_dsn = wake_dsn
+        self._batch_size = _count("batch_size", batch_size, BATCH_MAX)
+        self._wake_dsn = None if wake_dsn is None else text("wake_dsn", wake_dsn)
+        _count("lanes", lanes, LANES_MAX)
+        text("start", start)
         self._registry = _Registry()
         self._created = False
         self._creation = {"p_consumer": consumer, "p_from": start, "p_lanes": lanes}
@@ -154,7 +165,9 @@ class _Listener:
 
     def _polling(self) -> dict[str, Any]:
         if not self._registry.handlers:
-            raise ValueError("a listener needs a handler: listener.on('credits.low_balance', …)")
+            raise InvalidArgumentError(
+                "a listener needs a handler: listener.on('credits.low_balance', …)"
+            )
         types = self._registry.types()
         if types is None:
             return self._request
@@ -168,7 +181,7 @@ class _Listener:
         )  # fmt: skip
         return {
             **self._at(event),
-            "p_error": f"{type(error).__name__}: {error}",
+            "p_error": _told(error),
             "p_attempts": self._attempts,
         }
 
@@ -185,10 +198,32 @@ class _Listener:
         return delay
 
 
+def _count(argument: str, value: Any, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise refuse(argument, f"must be a whole number from 1 to {most}")
+    return value
+
+
+def _seconds(argument: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= YEAR:
+        raise refuse(argument, "must be a number of seconds, and at most a year")
+    return float(value)
+
+
+def _told(error: Exception) -> str:
+    """What an error says, as a database can store it: else its event would come again for ever."""
+    try:
+        said = str(error)
+    except Exception as second:
+        said = f"it cannot be told ({type(second).__name__})"
+    said = said[:ERROR_LENGTH_MAX].encode(errors="backslashreplace").decode()
+    return f"{type(error).__name__}: {said}".replace("\0", "\\0")
+
+
 def _refuse_open_transaction(store: Any) -> None:
     connection = getattr(store, "_source", None)
     if getattr(connection, "autocommit", None) is False:
-        raise ValueError(
+        raise InvalidArgumentError(
             "a listener takes and acknowledges events in transactions of their own: give its store"
             " a DSN, a pool, or a connection with autocommit"
         )

@@ -60,7 +60,7 @@ from ducto_pg.client.results import (
     Validation,
     Violation,
 )
-from ducto_pg.client.store import Emitter, Store, migrate_store
+from ducto_pg.client.store import Emitter, Store, check_store, migrate_store
 from ducto_pg.pricing.engine import PricingEngine
 from ducto_pg.pricing.typed import PricingConfig, plain_config
 
@@ -86,6 +86,7 @@ class CreditManager:
     def __init__(
         self, store: Store, engine: PricingEngine | None = None, emitter: Emitter | None = None
     ) -> None:
+        check_store(store)
         self._store = store
         self._engine = engine
         self._config: Json | None = None

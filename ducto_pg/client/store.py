@@ -22,6 +22,7 @@ import psycopg
 from psycopg import pq
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import NumericLoader
@@ -125,9 +126,21 @@ class _JsonLoader(Loader):
         return exact_json.loads(bytes(data))
 
 
+def check_store(store: object) -> None:
+    """Refuse what is not a store: a DSN, say, that was meant to be in one."""
+    if not (callable(getattr(store, "call", None)) and callable(getattr(store, "rows", None))):
+        raise InvalidArgumentError(
+            f"store must be a store such as PostgresStore(dsn), not {type(store).__name__}.",
+            detail={"argument": "store"},
+        )
+
+
 def checked_names(function: str, params: Mapping[str, Any]) -> None:
     """Refuse what is no name; names are part of a call's text, values never are."""
-    for name in (function, *params):
+    names: tuple[object, ...] = (function, *params)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"a name is text, not {type(name).__name__}")
         if not NAME.fullmatch(name):
             raise InvalidArgumentError(f"not a name of a function or parameter: {name!r:.80}")
 
@@ -152,6 +165,8 @@ def _adapted(name: str, value: Any) -> Any:
             f"{argument} is a float; amounts are Decimal, int or text.",
             detail={"argument": argument},
         )
+    if isinstance(value, str) and not is_storable(value):
+        raise _unstorable(argument)
     if isinstance(value, Mapping | list | tuple):
         text = json_text(argument, value)
         return Jsonb(value, dumps=lambda _: text)
@@ -162,17 +177,21 @@ def json_text(argument: str, value: Any) -> str:
     """An argument written as JSON; what JSON or PostgreSQL cannot hold is refused by its name."""
     try:
         text = exact_json.dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # what a caller passes may be of any class, with code of its own
         raise InvalidArgumentError(
             f"{argument} cannot be written as JSON: {error}.", detail={"argument": argument}
         ) from None
     # Both are written as escapes, so only a text with one of them has to be looked at.
     if ("\\u0000" in text or "\\ud" in text) and not _storable(value):
-        raise InvalidArgumentError(
-            f"{argument} contains a character that PostgreSQL cannot store.",
-            detail={"argument": argument},
-        )
+        raise _unstorable(argument)
     return text
+
+
+def _unstorable(argument: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"{argument} contains a character that PostgreSQL cannot store.",
+        detail={"argument": argument},
+    )
 
 
 def _storable(value: Any) -> bool:
@@ -207,6 +226,8 @@ def _table(
 
 def _check_source(source: object, *, asynchronous: bool) -> None:
     """Refuse what is neither a DSN nor a connection nor a pool, or of the other world."""
+    if isinstance(source, str):
+        _check_dsn(source)
     prefix = "Async" if asynchronous else ""
     kind = psycopg.AsyncConnection if asynchronous else psycopg.Connection
     # A pool is known by what it has, so that psycopg_pool need not be loaded.
@@ -218,6 +239,19 @@ def _check_source(source: object, *, asynchronous: bool) -> None:
             f" not {type(source).__name__}.",
             detail={"argument": "source"},
         )
+
+
+def _check_dsn(dsn: str) -> None:
+    if not is_storable(dsn):
+        raise _unstorable("source")
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # The text is not repeated: it may hold a password.
+        raise InvalidArgumentError(
+            "source is not a connection string; it looks like postgresql://user@host/db.",
+            detail={"argument": "source"},
+        ) from None
 
 
 def _is_usable(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:

@@ -58,11 +58,16 @@ def _digest(secret: str, body: bytes, timestamp: str) -> str:
 def verify_signature(
     secret: str | Sequence[str],
     body: bytes,
-    header: str,
+    header: str | None,
     *,
     tolerance_seconds: float = TOLERANCE_SECONDS,
 ) -> bool:
-    """Whether a body was signed with the secret (or one of several), and not too long ago."""
+    """Whether a body was signed with the secret (or one of several), and not too long ago.
+
+    Whatever else the header holds, or a request without one (None), is not signed.
+    """
+    if not isinstance(header, str) or not header.isascii():
+        return False
     pairs = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
     timestamp, signature = pairs.get("t", ""), pairs.get("v1", "")
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15):

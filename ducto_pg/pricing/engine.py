@@ -52,6 +52,10 @@ class _Rates:
         self._sections: dict[tuple[str, str], list[str]] = {}
         for plan_key, section, key in checked.rates:
             self._sections.setdefault((plan_key, section), []).append(key)
+        # A name may be far longer than any key, and each prefix of it is a copy.
+        self._longest = {
+            place: max(len(key) for key in keys) for place, keys in self._sections.items()
+        }
 
     def find(self, plan_key: str, section: str, key: str) -> Program | None:
         """The rate of exactly this key."""
@@ -67,7 +71,8 @@ class _Rates:
 
     def longest_prefix(self, plan_key: str, section: str, name: str) -> tuple[str, Program] | None:
         """The rate with the longest key that `name` starts with, the default left out."""
-        for length in range(len(name) - 1, 0, -1):
+        longest = self._longest.get((plan_key, section), 0)
+        for length in range(min(len(name) - 1, longest), 0, -1):
             key = name[:length]
             program = None if key == DEFAULT_KEY else self.find(plan_key, section, key)
             if program is not None:
@@ -209,16 +214,18 @@ def _trimmed(value: Decimal) -> Decimal:
 
 def _prepared(usage: UsageMetrics | Mapping[str, Any]) -> dict[str, Any]:
     """The metrics as a database passes them: numbers as Decimal, bounded in size."""
-    metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
-    if not isinstance(metrics, Mapping):
-        raise _refused("The metrics must be an object.")
-    if not all(isinstance(name, str) for name in metrics):
-        raise _refused("The names of metrics must be text.")
     try:
+        metrics = usage.to_dict() if isinstance(usage, UsageMetrics) else usage
+        if not isinstance(metrics, Mapping):
+            raise _refused("The metrics must be an object.")
+        if not all(isinstance(name, str) for name in metrics):
+            raise _refused("The names of metrics must be text.")
         prepared = {name: _exact(value) for name, value in metrics.items()}
         calls = prepared.get("tool_calls")
         size = len(dumps(calls)) if isinstance(calls, dict | list) else 0
-    except (TypeError, ValueError, RecursionError) as error:
+    except errors.DuctoError:
+        raise
+    except Exception as error:  # what a caller passes may be of any class, with code of its own
         raise _refused(f"The metrics cannot be written as JSON: {error}.") from None
     if size > METRICS_BYTES_LIMIT:
         raise _refused("The metrics are larger than 64 kB.")

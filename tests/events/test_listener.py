@@ -24,7 +24,7 @@ from ducto_pg import (
     EventListener,
     PostgresStore,
 )
-from ducto_pg.errors import InsufficientCreditsError
+from ducto_pg.errors import InsufficientCreditsError, InvalidArgumentError
 from tests.support.databases import Connection, open_connection
 
 QUICK: dict[str, Any] = {"backoff_seconds": 0.01, "poll_seconds": 0.05}
@@ -310,10 +310,48 @@ def test_mistakes_are_told_at_once(store: PostgresStore) -> None:
         listener.drain()
     with pytest.raises(ValueError, match="no type of event"):
         listener.on("low_balance", print)
-    with pytest.raises(TypeError, match="cannot be"):
+    with pytest.raises(InvalidArgumentError, match="cannot be"):
         listener.on("credits.added", "print")  # type: ignore[call-overload]
-    with pytest.raises(ValueError, match="attempts"):
-        EventListener(store, attempts=0)
+    mistakes: dict[str, list[Any]] = {
+        "attempts": [0, None, 1.5, True, 10**6],
+        "backoff_seconds": [-1, None, float("nan"), float("inf"), "1"],
+        "poll_seconds": [-1, None, 10**30],
+        "batch_size": [0, 1001, None],
+        "lanes": [0, 65, "4"],
+        "consumer": [None, "\0", 5],
+        "wake_dsn": [5],
+    }
+    for option, values in mistakes.items():
+        for value in values:
+            with pytest.raises(InvalidArgumentError, match=option):
+                EventListener(store, **{option: value})
+    for wrong in (None, "postgresql://somewhere", store.call):
+        with pytest.raises(InvalidArgumentError, match="must be a store"):
+            EventListener(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "said", ["\0", "\ud800", "x" * 100_000, None], ids=["nul", "surrogate", "long", "none"]
+)
+def test_an_error_that_no_database_can_store_still_ends_as_a_dead_letter(
+    store: PostgresStore, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a test logs is sent between processes, which such a text does not survive either.
+    monkeypatch.setattr(logging.getLogger("ducto_pg.events"), "disabled", True)
+
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            if said is None:
+                raise RuntimeError
+            return said
+
+    def refuse(event: CreditEvent) -> None:
+        raise Unspeakable
+
+    CreditManager(store).add_credits("ann", 5)
+    EventListener(store, attempts=1).on("*", refuse).drain()
+    (dead,) = store.rows("ducto_list_dead_events")
+    assert dead["error"].startswith("Unspeakable: ")
 
 
 def test_the_asynchronous_listener_does_the_same(

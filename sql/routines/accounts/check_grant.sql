@@ -30,6 +30,9 @@ begin
         return ducto.invalid('p_category', 'The category is paid or promotional.');
     elsif p_expires_at is not null and p_amount < 0 then
         return ducto.invalid('p_expires_at', 'A negative adjustment does not expire.');
+    elsif p_expires_at >= '10000-01-01 00:00Z' then
+        return ducto.invalid('p_expires_at',
+            'The expiry lies beyond the year 9999: leave it out for credits that never expire.');
     end if;
     return coalesce(
         ducto.check_amount('p_amount', p_amount, p_negative => true),

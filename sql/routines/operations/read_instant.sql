@@ -15,6 +15,7 @@ declare
     );
     v_offset interval;
     v_zone text;
+    v_instant timestamptz;
 begin
     if v is null or v[1]::integer = 0 or v[2]::integer not between 1 and 12
         or v[3]::integer not between 1 and 31 or v[4]::integer > 23 or v[5]::integer > 59
@@ -33,12 +34,15 @@ begin
         mins => (left(v_zone, 1) || '1')::integer
             * (substr(v_zone, 2, 2)::integer * 60 + substr(v_zone, 4, 2)::integer)
     );
-    return (
+    v_instant := (
         make_timestamp(
             v[1]::integer, v[2]::integer, v[3]::integer, v[4]::integer, v[5]::integer,
             (coalesce(v[6], '0') || coalesce(v[7], ''))::double precision
         ) - v_offset
     ) at time zone 'UTC';
+    -- The zone may have moved it out of the years that its text can have.
+    return case when v_instant >= '0001-01-01 00:00Z' and v_instant < '10000-01-01 00:00Z'
+        then v_instant end;
 end
 $$;
 comment on function ducto.read_instant(text) is

@@ -28,8 +28,8 @@ RULES: list[tuple[str, str]] = [
     (r"\bCreditManager\b", "AsyncCreditManager"),
     (r"\bPostgresStore\b", "AsyncPostgresStore"),
     (
-        r"import Emitter, Store, migrate_store",
-        "import AsyncStore, Emitter, finished, migrate_async_store",
+        r"import Emitter, Store, check_store, migrate_store",
+        "import AsyncStore, Emitter, check_store, finished, migrate_async_store",
     ),
     (r"store: Store\b", "store: AsyncStore"),
 ]

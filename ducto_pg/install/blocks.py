@@ -617,15 +617,17 @@ notify pgrst, 'reload schema';
 # tools that split a script into statements send it whole. What it sets, it sets back.
 ONE_STATEMENT = """
 declare
-    v_names constant text[] := {settings};
-    v_before constant text[] := array(
-        select current_setting(n.name) from unnest(v_names) with ordinality as n (name, position)
+    v_names constant pg_catalog.text[] := {settings};
+    -- Under the caller's search path still, and at the end again: each name says its schema.
+    v_before constant pg_catalog.text[] := array(
+        select pg_catalog.current_setting(n.name)
+        from pg_catalog.unnest(v_names) with ordinality as n (name, position)
         order by n.position
     );
 begin
 {steps}
-    for v_position in 1 .. cardinality(v_names) loop
-        perform set_config(v_names[v_position], v_before[v_position], true);
+    for v_position in 1 .. pg_catalog.cardinality(v_names) loop
+        perform pg_catalog.set_config(v_names[v_position], v_before[v_position], true);
     end loop;
 end
 """

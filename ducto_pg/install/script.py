@@ -168,7 +168,9 @@ def _block(body: str) -> str:
 
 def _array(values: Iterable[str]) -> str:
     items = ",\n        ".join(literal(value) for value in values)
-    return f"array[\n        {items}\n    ]::text[]" if items else "'{}'::text[]"
+    return (
+        f"array[\n        {items}\n    ]::pg_catalog.text[]" if items else "'{}'::pg_catalog.text[]"
+    )
 
 
 def _preparation(manifest: Manifest, choices: Choices) -> Iterator[Section]:

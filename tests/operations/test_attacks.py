@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ducto_pg.install.migrate import build_script, migrate
+from ducto_pg.install.migrate import Choices, build_script, migrate
 from tests.conftest import Connect
 from tests.operations.test_catalog import ROUTINES
 from tests.support.databases import Connection
@@ -320,6 +320,23 @@ def test_migrating_in_a_session_full_of_planted_objects_runs_none(
 ) -> None:
     stage.session.execute("reset role")
     migrate(stage.session, evaluator="portable")
+    assert stage.heard == []
+
+
+def test_the_script_as_one_statement_runs_none_either(stage: Stage) -> None:
+    # A better match than the server's own, which takes any array.
+    stage.session.execute(
+        "create function public.unnest(pg_catalog.text[]) returns setof pg_catalog.text"
+        " language plpgsql as $$ begin perform public.witness();"
+        " return query select * from pg_catalog.unnest($1); end $$"
+    )
+    stage.session.execute("select unnest(array['x'::pg_catalog.text])")
+    assert stage.heard != []
+    stage.heard.clear()
+    stage.session.execute("reset role")
+    script = build_script(Choices(evaluator="portable"), transaction=False)
+    with psycopg.ClientCursor(stage.session) as cursor:
+        cursor.execute(script.encode())
     assert stage.heard == []
 
 

@@ -48,8 +48,10 @@ ACKNOWLEDGE_SECONDS = 1.0
 LEASE_SECONDS = 60
 LEASE_SECONDS_MAX = 86400
 RECONNECT_SECONDS = 5.0
-# After a batch that was not full: a few events at a time would be as many polls, each a commit.
-PAUSE_SECONDS = 0.1
+# After a batch that was not full: a few events at a time would be as many polls, each a commit. What
+# listeners take of a busy server is the events themselves and hardly the asking for them.
+PAUSE_SECONDS = 0.25
+BATCH_SIZE = 500
 CHANNEL = "ducto_events"
 ALL = "*"
 ATTEMPTS_MAX = 1000
@@ -119,7 +121,7 @@ class _Listener:
         backoff_seconds: float = 1.0,
         backoff_seconds_max: float = 30.0,
         poll_seconds: float = 1.0,
-        batch_size: int = 100,
+        batch_size: int = BATCH_SIZE,
         start: str = "start",
         lanes: int = 4,
         wake_dsn: str | None = None,

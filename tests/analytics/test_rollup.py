@@ -132,6 +132,44 @@ def test_any_window_by_anything_is_a_scan(books: Connection) -> None:
         compare(books, start, start + timedelta(days=40), [name])
 
 
+@pytest.mark.parametrize("by", ["user", "team", "model", "user,model"])
+@pytest.mark.parametrize("bucket", [None, "day"])
+def test_the_spans_of_a_window_are_the_window_once(
+    books: Connection, by: str, bucket: str | None
+) -> None:
+    choose = random.Random(by)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    books.execute(
+        "insert into ducto.credit_usage_state (first_at, last_at) values (%s, %s)",
+        [start - timedelta(days=500), start + timedelta(days=500)],
+    )
+    for _ in range(40):
+        first = start + timedelta(seconds=choose.randrange(-9_000_000, 9_000_000))
+        length = timedelta(microseconds=choose.randrange(10 ** choose.randrange(8, 14)))
+        rows = books.execute(
+            "select sign, from_at, to_at, hours from ducto.usage_reads(%s, %s, %s, %s)",
+            [by.split(","), first, first + length, bucket],
+        ).fetchall()
+        at: dict[datetime, int] = {}
+        for sign, begin, end, _ in rows:
+            at[begin] = at.get(begin, 0) + sign
+            at[end] = at.get(end, 0) - sign
+        assert {key: step for key, step in at.items() if step} == {first: 1, first + length: -1}
+        read = sum((end - begin for _, begin, end, hours in rows if not hours), timedelta())
+        assert read <= timedelta(hours=30 if by == "user,model" else 1.3), "of the ledger"
+        assert len(rows) < 20
+
+
+def test_no_report_is_compiled_anew(books: Connection) -> None:
+    # The planner takes what is not rolled up yet for a third of the ledger: worth a second of JIT.
+    (rows,) = books.execute(
+        "select array_agg(p.proname::text) from pg_proc p"
+        " where p.pronamespace = 'ducto'::regnamespace and p.prosrc ~ 'credit_usage_(entries|roll)'"
+        " and p.proname ~ '^(usage|roll|recent|user)_' and not 'jit=off' = any (p.proconfig)"
+    )
+    assert rows == (None,)
+
+
 def test_rolling_up_again_adds_nothing(books: Connection) -> None:
     for user in USERS:
         spend(books, user, 3)

@@ -48,8 +48,8 @@ ACKNOWLEDGE_SECONDS = 1.0
 LEASE_SECONDS = 60
 LEASE_SECONDS_MAX = 86400
 RECONNECT_SECONDS = 5.0
-# After a batch that was not full: a few events at a time would be as many polls, each a commit. What
-# listeners take of a busy server is the events themselves and hardly the asking for them.
+# After a batch that was not full: a few events at a time would be as many polls, each a commit.
+# What listeners take of a busy server is the events themselves and hardly the asking for them.
 PAUSE_SECONDS = 0.25
 BATCH_SIZE = 500
 CHANNEL = "ducto_events"

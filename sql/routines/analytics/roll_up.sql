@@ -1,5 +1,6 @@
 -- Adds the entries of a range of ids that are not in the rollup yet, and writes down that they are.
--- One statement: what it reads, what it sums and what it marks are the same entries.
+-- One statement: what it reads, what it sums and what it marks are the same entries. Sums are
+-- written in the order in which reports read them, bytewise, which is several times faster.
 create or replace function ducto.roll_up(
     p_after bigint,
     p_to bigint,
@@ -25,7 +26,8 @@ as $$
         on conflict (account_id) do update set rolled_id = excluded.rolled_id
     ), places as (
         insert into ducto.credit_usage_places as p (slot_at, block, ids)
-        select ducto.usage_slot(f.happened_at), f.id / 64, bit_or(1::bigint << (f.id % 64)::integer)
+        select date_bin('10 minutes', f.happened_at, '1900-01-01 00:00:00+00'), f.id / 64,
+            bit_or(1::bigint << (f.id % 64)::integer)
         from fresh f
         group by 1, 2
         on conflict (slot_at, block) do update set ids = p.ids | excluded.ids
@@ -55,15 +57,14 @@ as $$
     ), rollup as (
         insert into ducto.credit_usage_rollup as r
         select s.scope, l.hours, date_bin(l.span, s.hour_at, l.origin),
-            s.team_id, s.actor_id, s.model, s.operation, sum(s.charges), sum(s.spent),
+            s.team_id collate "C", s.actor_id collate "C", s.model collate "C",
+            s.operation collate "C", sum(s.charges), sum(s.spent),
             sum(s.allowance_consumed), sum(s.refunded), sum(s.input_tokens),
             sum(s.output_tokens), sum(s.cache_read_tokens), sum(s.cache_write_tokens)
         from scoped s join ducto.usage_ladder() l on l.scope = s.scope
         group by 1, 2, 3, 4, 5, 6, 7
-        -- In the order in which reports read them.
         order by 1, 2, 3, 4, 5
-        on conflict (scope, hours, start_at, team_id, actor_id, model, operation)
-        do update set
+        on conflict (scope, hours, start_at, team_id, actor_id, model, operation) do update set
             charges = r.charges + excluded.charges,
             spent = r.spent + excluded.spent,
             allowance_consumed = r.allowance_consumed + excluded.allowance_consumed,

@@ -1,6 +1,7 @@
 -- Accounts as they are, what charges have drawn and not yet written taken into account: every
 -- reading without a lock goes through here. Lapsed lots and holds are ducto.foresee's.
-create or replace view ducto.accounts_now as
+create or replace view ducto.accounts_now
+with (security_invoker = true) as
 select
     a.account_id,
     a.kind,

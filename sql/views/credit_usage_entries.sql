@@ -1,7 +1,8 @@
 -- Usage as analytics count it: a row per charge, and one per refund, which counts against the time,
 -- the model and the operation of its charge. Names are cut to what the rollup's key has room for,
 -- tokens are whole ones and so many that their sums fit.
-create or replace view ducto.credit_usage_entries as
+create or replace view ducto.credit_usage_entries
+with (security_invoker = true) as
 select
     t.id,
     t.account_id,

@@ -1,5 +1,6 @@
 -- Lots as they are, what charges have drawn and not yet written taken into account.
-create or replace view ducto.lots_now as
+create or replace view ducto.lots_now
+with (security_invoker = true) as
 select
     l.account_id,
     l.lot_id,

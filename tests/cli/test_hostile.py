@@ -379,7 +379,7 @@ def test_a_file_that_would_not_be_written_is_refused(files: dict[str, str]) -> N
 @pytest.fixture(scope="module")
 def shop(databases: Databases) -> Iterator[dict[str, str]]:
     """A database that no attack may change."""
-    dsn = databases.create("plpython")
+    dsn = databases.create()
     with PostgresStore(dsn) as store:
         manager = CreditManager(store)
         manager.publish_pricing_from_dict(PRICING)

@@ -1,5 +1,6 @@
 -- The feed between two ids: entries of the ledger, each as its event, and events of their own.
--- Rows that only the caller's own transaction can see are never among them.
+-- Rows that only the caller's own transaction can see are never among them. The snapshots are taken
+-- out of the cursor once, not for every row; no team is looked up for what users paid themselves.
 create or replace function ducto.read_events(
     p_cursor ducto.event_cursors,
     p_from_id bigint,
@@ -14,16 +15,16 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- Taken out of the row once, not for every row that is looked at.
     v_seen pg_snapshot := p_cursor.seen::text::pg_snapshot;
     v_reading pg_snapshot := p_cursor.reading::text::pg_snapshot;
     c_positive constant bigint := 9223372036854775807;
 begin
     return query
-    select f.id, f.event_type, f.actor_id, (
-        select c.account_id from ducto.credit_accounts c
-        where c.account_id = f.account_id and c.kind = 'team'
-    ), f.created_at, f.data
+    select f.id, f.event_type, f.actor_id, case
+        when f.event_type <> 'credits.deducted' or f.actor_id <> f.account_id then (
+            select c.account_id from ducto.credit_accounts c
+            where c.account_id = f.account_id and c.kind = 'team'
+        ) end, f.created_at, f.data
     from (
         (
             select t.id, t.account_id, t.actor_id, t.event_type, t.created_at,

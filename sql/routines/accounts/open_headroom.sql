@@ -27,9 +27,16 @@ declare
     v_free boolean;
     v_room numeric;
     v_until timestamptz;
+    v_capped numeric;
+    v_window_end timestamptz;
 begin
+    if p_account.has_caps then
+        select c.room, c.window_end into v_capped, v_window_end
+        from ducto.cap_room(p_account.account_id, p_now) c;
+    end if;
     if p_account.status = 'active' and p_account.debt = 0
         and not p_terms.plan_missing and not p_terms.feature_policy
+        and (v_capped is distinct from 0 or p_account.allowance > 0)
     then
         select l.lot_id, l.free, least(l.remaining, greatest(
                 v_left - p_account.held - p_terms.floor_max, p_account.allowance - p_account.held
@@ -48,9 +55,9 @@ begin
             where t < v_left
         ));
     end if;
-    if p_account.has_caps and not v_free and v_room > 0 then
-        select least(v_room, c.room), least(v_until, c.window_end) into v_room, v_until
-        from ducto.cap_room(p_account.account_id, p_now) c;
+    if not v_free then
+        v_room := least(v_room, v_capped);
+        v_until := least(v_until, v_window_end);
     end if;
     if p_price is not null and (v_room > 0 and v_room >= v_cost) is not true then
         return null;

@@ -12,14 +12,6 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if exists (
-        select from ducto.credit_spend_caps c
-        where c.account_id = p_account_id and c.window_end <= p_now
-    ) then
-        perform ducto.count_caps(p_account_id, array(
-            select c.model from ducto.credit_spend_caps c where c.account_id = p_account_id
-        ), 0, p_now);
-    end if;
     select min(case
             when c.model <> '' then 0
             when c.spent + c.held <= c.amount_limit then c.amount_limit - c.spent - c.held
@@ -29,5 +21,13 @@ begin
     into room, window_end
     from ducto.credit_spend_caps c
     where c.account_id = p_account_id;
+    if window_end <= p_now then
+        -- What is drawn is counted later, in the window that then stands there.
+        perform ducto.count_caps(p_account_id, array(
+            select c.model from ducto.credit_spend_caps c where c.account_id = p_account_id
+        ), 0, p_now);
+        select c.room, c.window_end into room, window_end
+        from ducto.cap_room(p_account_id, p_now) c;
+    end if;
 end
 $$;

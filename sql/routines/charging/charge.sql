@@ -12,7 +12,8 @@ create or replace function ducto.charge(
     p_metadata jsonb,
     p_occurred_at timestamptz,
     p_raise boolean,
-    p_drawn numeric default null
+    p_linear ducto.linear default null,
+    p_drawn boolean default false
 )
 returns jsonb
 language plpgsql
@@ -36,7 +37,7 @@ declare
     v_now timestamptz;
     v ducto.drawn;
 begin
-    if v_result is null and p_drawn is null then
+    if v_result is null and not p_drawn then
         select a.headroom_plan, a.headroom_version into v_plan_key, v_version
         from ducto.credit_accounts a
         where a.account_id = p_account_id and a.headroom > 0
@@ -44,7 +45,7 @@ begin
         if found then
             v := ducto.draw_headroom(
                 p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, v_version,
-                v_plan_key
+                v_plan_key, p_linear
             );
         end if;
         if v.cost is null then
@@ -55,13 +56,13 @@ begin
                 v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
             end if;
             v_price := ducto.draft_price(
-                p_metrics, p_amount, nullif(v_terms.version, 0), v_terms.plan_key
+                p_metrics, p_amount, v_terms.version, v_terms.plan_key, p_linear
             );
             if not v_account.has_caps
-                and not (v_account.keyed_holds and p_idempotency_key is not null) and (
-                v_account.kind = 'user'
-                or ducto.may_spend(v_account.kind, p_account_id, p_actor_id)
-            ) then
+                and not (v_account.keyed_holds and p_idempotency_key is not null)
+                and (v_account.kind = 'user'
+                    or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
+            then
                 v := ducto.open_headroom(v_account, v_terms, v_now, v_price);
             end if;
         end if;
@@ -81,7 +82,10 @@ begin
                 nullif(v.available_after, v.balance_after), v.free,
                 case when v.cost > 0 then v.lot_id end, p_metrics, p_metrics ->> 'model',
                 p_metrics ->> 'operation',
-                nullif(v.parts, ducto.plain_breakdown(p_metrics, v.cost)), v.version, v.plan_key,
+                case when v.parts -> 'model' <> v.parts -> 'total'
+                        or not v.parts @> '{"tools": 0, "search": 0, "cache": 0, "fixed": 0}'
+                    then nullif(v.parts, ducto.plain_breakdown(p_metrics, v.cost))
+                end, v.version, v.plan_key,
                 nullif(v.warnings, '[]'), p_idempotency_key, nullif(p_metadata, '{}'),
                 p_occurred_at, v.created_at
             )
@@ -97,8 +101,8 @@ begin
     end if;
     if v_result is null then
         update ducto.credit_accounts a set
-            drawn = a.drawn - coalesce(p_drawn, v.cost),
-            headroom = a.headroom + coalesce(p_drawn, v.cost)
+            drawn = a.drawn - coalesce(v.cost, p_linear.cost),
+            headroom = a.headroom + coalesce(v.cost, p_linear.cost)
         where a.account_id = p_account_id
         returning a.* into v_account;
         v_result := coalesce(
@@ -114,8 +118,9 @@ begin
 end
 $$;
 comment on function ducto.charge(
-    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, numeric
+    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, ducto.linear, boolean
 ) is
     'Charges p_metrics, or p_amount where they are null, of p_actor_id to p_account_id. p_raise: '
     'true raises what may not happen, false records and returns a denial, null returns anything. '
-    'p_drawn: what was already taken from the headroom, before its key turned out to be used.';
+    'p_linear: the price, where it is already known; p_drawn: it was already taken out of the '
+    'headroom, before the key turned out to be used.';

@@ -40,7 +40,8 @@ begin
         );
     end if;
     if v_account.has_caps then
-        v_models := ducto.cap_models(v_version, v_plan_key, p_metrics ->> 'model');
+        v_models := case when p_price ? 'rate' then array['', p_price ->> 'rate']
+            else ducto.cap_models(v_version, v_plan_key, p_metrics ->> 'model') end;
     end if;
     if p_hold.reservation_id is null then
         v := ducto.draw(v_account, (p_price -> 'cost')::numeric, p_now);

@@ -4,7 +4,8 @@ create or replace function ducto.draft_price(
     p_metrics jsonb,
     p_amount numeric,
     p_version integer,
-    p_plan_key text
+    p_plan_key text,
+    p_linear ducto.linear default null
 )
 returns jsonb
 language plpgsql
@@ -12,17 +13,31 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v ducto.linear := p_linear;
 begin
     if p_metrics is null then
         return jsonb_build_object(
             'cost', trim_scale(p_amount), 'breakdown', ducto.plain_breakdown(null, p_amount)
         );
-    elsif p_version > 0 then
-        return coalesce(
-            ducto.linear_price(p_version, p_plan_key, p_metrics),
-            ducto.price_usage(p_version, p_plan_key, p_metrics)
+    elsif p_version is null or p_version = 0 then
+        return jsonb_build_object('code', 'DU003', 'detail', '{}'::jsonb);
+    end if;
+    if v.version is null then
+        v := ducto.linear_cost(p_metrics);
+    end if;
+    if v.version = p_version and v.cost < 1e26
+        and (p_plan_key = any (v.plain_except)) is not true
+    then
+        return jsonb_build_object(
+            'cost', v.cost, 'model', p_metrics -> 'model', 'rate', p_metrics -> 'model',
+            'warnings', '[]'::jsonb,
+            'breakdown', ducto.model_breakdown(v.exact, v.cost)
         );
     end if;
-    return jsonb_build_object('code', 'DU003', 'detail', '{}'::jsonb);
+    return ducto.price_usage(p_version, p_plan_key, p_metrics);
 end
 $$;
+comment on function ducto.draft_price(jsonb, numeric, integer, text, ducto.linear) is
+    'p_linear: of ducto.linear_cost, where it is already known. With it, the price also says which '
+    'rate it is of.';

@@ -8,7 +8,8 @@ create or replace function ducto.draw_headroom(
     p_amount numeric,
     p_idempotency_key text,
     p_version integer,
-    p_plan_key text
+    p_plan_key text,
+    p_linear ducto.linear
 )
 returns ducto.drawn
 language plpgsql
@@ -21,7 +22,7 @@ as $$
 declare
     v_drawn ducto.drawn;
     v_price constant jsonb := ducto.draft_price(
-        p_metrics, p_amount, nullif(p_version, 0), p_plan_key
+        p_metrics, p_amount, p_version, p_plan_key, p_linear
     );
     v_cost constant numeric := (v_price -> 'cost')::numeric;
 begin

@@ -66,8 +66,10 @@ def spent(connection: Connection) -> Any:
 def books(db: Connection) -> Connection:
     """A database in which a token costs a credit and nobody runs out."""
     publish(db, {"models": dict.fromkeys(MODELS, "input_tokens")})
+    db.execute("select ducto_create_team('Crew', 1000000, p_team_id => 'crew')")
     for user in USERS:
         db.execute("select ducto_add_credits(%s, 1000000)", [user])
+        db.execute("select ducto_add_team_member('crew', %s)", [user])
     return db
 
 
@@ -96,7 +98,9 @@ def usage(
         }
         charge = call(
             connection,
-            "select ducto_deduct(%s, %s)",
+            choose.choice(
+                ["select ducto_deduct(%s, %s)", "select ducto_deduct_team('crew', %s, %s)"]
+            ),
             choose.choice(USERS),
             psycopg.types.json.Jsonb(metrics),
         )
@@ -242,7 +246,7 @@ def test_writers_of_another_time_or_cluster_do_not_hold_it_up(books: Connection)
     assert call(books, "select settled_id > 0 from ducto.credit_usage_state")
 
 
-@pytest.mark.parametrize("scope", ["user", "detail", "model"])
+@pytest.mark.parametrize("scope", ["user", "team", "detail", "model"])
 def test_the_check_of_the_books_finds_a_rollup_that_is_wrong(books: Connection, scope: str) -> None:
     spend(books, USERS[0], 1)
     roll(books)
@@ -252,7 +256,7 @@ def test_the_check_of_the_books_finds_a_rollup_that_is_wrong(books: Connection, 
         [scope],
     )
     ((name, user, detail),) = books.execute("select * from ducto_check()").fetchall()
-    assert (name, user) == ("usage_rollup", None if scope == "model" else USERS[0])
+    assert (name, user) == ("usage_rollup", USERS[0] if scope in ("user", "detail") else None)
     assert (detail["rolled_up"], detail["ledger"]) == ([1, 2, 0], [1, 1, 0])
 
 

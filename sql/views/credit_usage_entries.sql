@@ -6,10 +6,11 @@ with (security_invoker = true) as
 select
     t.id,
     t.account_id,
-    coalesce((
+    -- What users pay themselves, which is most, is not looked up.
+    case when t.account_id <> t.actor_id then coalesce((
         select a.account_id from ducto.credit_accounts as a
         where a.account_id = t.account_id and a.kind = 'team'
-    ), '') as team_id,
+    ), '') else '' end as team_id,
     t.actor_id,
     coalesce(c.happened_at, t.occurred_at, t.created_at) as happened_at,
     coalesce(left(case t.type when 'refund' then c.model else t.model end, 120), '') as model,

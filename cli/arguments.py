@@ -40,7 +40,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?", re.ASCII)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 TEXT_METRICS = frozenset({"model", "operation", "job_name"})
 FILE_SIZE_MAX = 1 << 20

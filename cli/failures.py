@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["CliError", "Failure", "describe", "in_commands"]
 
 LENGTH_MAX = 800
-# From the beginning of a word only: from each of its characters it would be quadratic.
-PASSWORD = re.compile(
-    r"((?<!\w)\w+://[^:/@\s]*:)[^@\s]+@|(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
-)
+END_LENGTH = 200
+# In what stands before an @ only, and from the beginning of a word: else it would be quadratic.
+IN_ADDRESS = re.compile(r"((?<!\w)\w+://[^:/@\s]*:)[^@\s]+@")
+WORD = re.compile(r"\S+")
+IN_SETTING = re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 FUNCTION = re.compile(r"`?\bducto_[a-z_]+\b`?")
 # The command that does what a function of the API does.
 COMMANDS_OF = {
@@ -151,12 +152,19 @@ class Failure:
 
 def _sentence(text: str) -> str:
     """One line that can be shown: no password, no control character, not endless."""
-    shown = safe(" ".join(PASSWORD.sub(_hidden, text).split()))
-    return shown if len(shown) <= LENGTH_MAX else f"{shown[:LENGTH_MAX]} …"
+    shown = safe(" ".join(_without_passwords(text).split()))
+    if len(shown) <= LENGTH_MAX:
+        return shown
+    # What is wrong with a long value is said behind it.
+    return f"{shown[: LENGTH_MAX - END_LENGTH]} … {shown[-END_LENGTH:]}"
 
 
-def _hidden(found: re.Match[str]) -> str:
-    return f"{found[1]}***@" if found[1] else f"{found[2]}***"
+def _without_passwords(text: str) -> str:
+    def hidden(found: re.Match[str]) -> str:
+        before, at, behind = found[0].rpartition("@")
+        return IN_ADDRESS.sub(r"\1***@", before + at) + behind
+
+    return IN_SETTING.sub(r"\1***", WORD.sub(hidden, text))
 
 
 def in_commands(text: str) -> str:

@@ -36,11 +36,12 @@ VALUE_MAX = Decimal(10) ** 26
 WHOLE_MAX = 10**26
 FRACTION_DIGITS_MAX = 40
 DEPTH_MAX = 32
-NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,6})?", re.ASCII)
 WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Sums keep every digit.
 SUMS = Context(prec=200)
+TIME_LENGTH_MAX = 100
 # Seconds up to the year 5138; what is larger is milliseconds.
 SECONDS_MAX = Decimal(10) ** 11
 
@@ -167,7 +168,7 @@ class Mapper:
 def instant(value: Any) -> datetime:
     """A time as files have it: an ISO form, or seconds or milliseconds since 1970 (then in UTC)."""
     text = str(value).strip() if isinstance(value, str | int | Decimal) else ""
-    if isinstance(value, bool) or not text:
+    if isinstance(value, bool) or not 0 < len(text) <= TIME_LENGTH_MAX:
         raise ValueError("not a time")
     if re.fullmatch(r"[0-9]{9,17}(\.[0-9]{1,12})?", text, re.ASCII):
         since = Decimal(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import click
 import psycopg
@@ -65,6 +66,7 @@ def test_a_refund_of_what_is_refunded_is_not_told_to_leave_the_amount_out() -> N
         ("to postgresql://ann:s3cret@h/db failed", "to postgresql://ann:***@h/db failed"),
         ("user=ann password=s3cret host=h", "user=ann password=*** host=h"),
         ("password = 's3 cret' x", "password = *** x"),
+        ("at x://y:z://u:s3cret@h and a@b", "at x://y:***@h and a@b"),
         ("two\n  lines\tand \x1b[1mmore", "two lines and \\x1b[1mmore"),
     ],
 )
@@ -75,9 +77,24 @@ def test_a_sentence_is_one_line_without_secrets(
     assert capsys.readouterr().err == f"Error: {shown}\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a://b:" * 20_000, "a://b:@" * 20_000, "a://b:" * 9_999 + "@" + "a://b:" * 9_999,
+     "x" * 120_000, "password=" * 15_000, "password='" * 15_000, "x" * 60_000 + " a@" * 20_000],
+    ids=["addresses", "ats", "half", "word", "settings", "quotes", "words"],
+)  # fmt: skip
+def test_a_long_text_is_searched_for_secrets_in_time_that_grows_with_it(text: str) -> None:
+    started = time.process_time()
+    Failure(text).show(as_json=False)
+    # Where it grew with the square, these took minutes.
+    assert time.process_time() - started < 3
+
+
 def test_an_endless_sentence_ends(capsys: pytest.CaptureFixture[str]) -> None:
     Failure("x" * 10_000).show(as_json=False)
     assert len(capsys.readouterr().err) < 1000
+    Failure("x" * 10_000 + " is no name").show(as_json=False)
+    assert capsys.readouterr().err.endswith("x is no name\n")
 
 
 def test_errors_of_any_kind_have_a_name_and_a_status() -> None:

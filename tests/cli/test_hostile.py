@@ -56,6 +56,7 @@ MEANINGLESS = [
     ("credits add u ½", 2, "is not an amount"),
     ("credits add u 5€", 2, "is not an amount"),
     ("credits add u 1.2.3", 2, "is not an amount"),
+    ("credits add u " + "1" * 100_000 + "x", 2, "is not an amount"),
     ("credits add u -5", 2, "No such option"),
     ("credits add u 5 --type gift", 2, "'gift' is not one of"),
     ("credits add u 5 --expires-in 999999w", 2, "longer than a hundred years"),

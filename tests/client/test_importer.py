@@ -273,6 +273,22 @@ def test_what_is_no_time(text: Any) -> None:
         instant(text)
 
 
+@pytest.mark.parametrize("cell", ["1" * 200_000 + "x", "2026-01-01" + " " * 200_000 + "x"])
+def test_a_huge_cell_is_refused_in_no_time(cell: str) -> None:
+    """A regular expression that tries each way to cut it would take hours."""
+    mapper = Mapper(source="s", name="n", columns={"input_tokens": "n"}, user="ann")
+    timed = replace(mapper, columns={"input_tokens": "one"}, time_column="n")
+    started = time.process_time()
+    for each, reason in ((mapper, "n is not a number"), (timed, "n is not a time")):
+        row = UsageFile(io.BytesIO(f"n,one\n{cell},1\n".encode()), "csv")
+        row.begin()
+        (found,) = row.rows()
+        assert isinstance(found, Row)
+        with pytest.raises(ValueError, match=reason):
+            each.charge(found)
+    assert time.process_time() - started < 2
+
+
 def test_a_byte_order_mark_is_not_part_of_the_first_name() -> None:
     (row,) = rows(b"\xef\xbb\xbfIn\n1\n")
     assert isinstance(row, Row)

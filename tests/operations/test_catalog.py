@@ -49,7 +49,6 @@ WRITES_HEADROOM = {
     "hold_headroom",
     "lock_account",
     "open_headroom",
-    "put_back",
     "settle_headroom",
 }
 MIRRORS = {
@@ -295,7 +294,7 @@ def test_no_index_mentions_what_a_charge_updates(db: Connection) -> None:
 
 
 def test_only_who_opens_or_draws_writes_the_headroom(both: Connection) -> None:
-    # ducto.lock_account settles it, ducto.open_headroom opens it, these draw it and put back.
+    # ducto.lock_account settles it, ducto.open_headroom opens it, these draw it.
     found = both.execute(
         f"""
         select array_agg(distinct r.proname::text)

@@ -7,11 +7,10 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 as $$
 declare
+    v_items jsonb[];
+    v_places integer[];
+    v_drawn jsonb;
     v_results jsonb[];
-    v_bookings ducto.booking[] := '{}'::ducto.booking[];
-    v_more ducto.booking[];
-    v_used text[];
-    v_item jsonb;
     v_one record;
 begin
     if jsonb_typeof(p_charges) is distinct from 'array'
@@ -21,40 +20,30 @@ begin
             'p_charges', 'Charges are a JSON array of at most 1000 objects.'
         ));
     end if;
-    v_results := array_fill(null::jsonb, array[jsonb_array_length(p_charges)]);
-    -- What was charged before is answered as it was: an entry never changes, so nothing is locked.
-    for v_one in select r.place, r.result from ducto.replay_together(p_charges) r loop
-        v_results[v_one.place] := v_one.result;
-    end loop;
-    -- Accounts are locked in one pass and one order, those that come into being among them.
-    for v_one in
-        select coalesce(c.item ->> 'team_id', c.item ->> 'user_id') as account_id,
-            count(c.item ->> 'team_id') as of_teams, count(*) as items_all,
-            array_agg(c.place::integer order by c.place) as places,
-            array_agg(c.item order by c.place) as items
-        from jsonb_array_elements(p_charges) with ordinality c (item, place)
-        where v_results[c.place::integer] is null and ducto.check_batch_item(c.item) is null
-        group by 1
-        -- Only here: a collation of its own would follow the id into every look-up.
-        order by min(coalesce(c.item ->> 'team_id', c.item ->> 'user_id') collate "C")
+    v_items := array(select jsonb_array_elements(p_charges));
+    perform ducto.lock_together(v_items);
     loop
-        v_more := case when v_one.of_teams = 0
-            then ducto.draw_together(v_one.account_id, v_one.places, v_one.items) end;
-        if v_more is not null then
-            v_bookings := v_bookings || v_more;
-        elsif v_one.of_teams < v_one.items_all or ducto.is_team(v_one.account_id) then
-            perform ducto.lock_account(v_one.account_id);
+        select d.places, d.results into v_places, v_drawn from ducto.draw_together(v_items) d;
+        if cardinality(v_places) = cardinality(v_items) then
+            return v_drawn;
         end if;
+        for v_nth in 1 .. coalesce(cardinality(v_places), 0) loop
+            v_results[v_places[v_nth]] := v_drawn -> v_nth - 1;
+            v_items[v_places[v_nth]] := null;
+        end loop;
+        -- What was charged before stands in the way of the others of its account.
+        for v_one in select r.place, r.result from ducto.replay_together(v_items) r loop
+            v_results[v_one.place] := v_one.result;
+            v_items[v_one.place] := null;
+        end loop;
+        exit when not found;
     end loop;
-    v_used := ducto.used_keys(v_bookings);
-    v_bookings := ducto.put_back(v_bookings, v_used);
-    for v_one in select b.place, b.result from ducto.book_together(v_bookings) b loop
-        v_results[v_one.place] := v_one.result;
-    end loop;
-    for v_index in 1 .. jsonb_array_length(p_charges) loop
-        continue when v_results[v_index] is not null;
-        v_item := p_charges -> v_index - 1;
-        v_results[v_index] := coalesce(ducto.check_batch_item(v_item), ducto.charge_item(v_item));
+    for v_index in 1 .. cardinality(v_items) loop
+        if v_items[v_index] is not null then
+            v_results[v_index] := coalesce(
+                ducto.check_batch_item(v_items[v_index]), ducto.charge_item(v_items[v_index])
+            );
+        end if;
     end loop;
     return coalesce(to_jsonb(v_results), '[]');
 end

@@ -62,6 +62,9 @@ OPERATIONS = {
     "charge of an amount": "ducto_deduct_amount({user}, 1)",
     "charge with a key": "ducto_deduct_amount({user}, 1, gen_random_uuid()::text)",
     "grant": "ducto_add_credits({user}, 1)",
+    "charge in a batch": "ducto_deduct_batch(jsonb_build_array(jsonb_build_object("
+    "'user_id', {user}, 'metrics', '{{\"model\": \"m\", \"input_tokens\": 2}}'::jsonb, "
+    "'idempotency_key', gen_random_uuid())))",
     "charge in full": "ducto_deduct_amount({user}, 1)",
     "batch": "ducto_deduct_batch(jsonb_build_array(jsonb_build_object("
     "'user_id', {user}, 'amount', 1, 'idempotency_key', gen_random_uuid())))",
@@ -145,3 +148,22 @@ def test_a_drain_of_many_lots_is_linear(crowded: Connection) -> None:
         crowded.execute("select ducto_refund(%s)", [row[0]["transaction_id"]])
     finally:
         crowded.execute("reset statement_timeout")
+
+
+def test_a_batch_is_linear(crowded: Connection) -> None:
+    """However few accounts and entries there were when its statements were planned."""
+    crowded.execute(
+        "select ducto_add_credits_batch(jsonb_agg(jsonb_build_object("
+        "'user_id', 'many ' || i, 'amount', 10))) from generate_series(1, 1000) i"
+    )
+    charges = (
+        "(select jsonb_agg(jsonb_build_object('user_id', 'many ' || i, 'idempotency_key',"
+        " '{key} ' || i, 'metrics', jsonb_build_object('model', 'm', 'input_tokens', 1)))"
+        " from generate_series(1, {count}) i)"
+    )
+    crowded.execute(f"select ducto_deduct_batch({charges.format(count=1000, key='a')})".encode())
+    taken = {
+        count: buffers(crowded, f"ducto_deduct_batch({charges.format(count=count, key=count)})")
+        for count in (100, 1000)
+    }
+    assert taken[1000] <= 15 * taken[100]

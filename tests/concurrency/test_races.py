@@ -127,3 +127,42 @@ def test_sixteen_batches_over_the_same_accounts_never_deadlock(
         assert [item["status"] for item in given.value] == ["ok"] * 8
     for name in users:
         expect_ledger(db, name, 84, 16)
+
+
+def test_sixteen_batches_of_usage_over_the_same_accounts_never_deadlock(
+    db: Connection, sessions: list[Connection], user: str, level: str
+) -> None:
+    """Some accounts are there, some come into being; half of the keys are everybody's, and one
+    account cannot pay for all."""
+    users = [f"{user}-{letter}" for letter in "abcdefgh"]
+    for name in users[::2]:
+        ask(db, grant(name, 100 if name != users[2] else 5))
+        ask(db, use(name, 0))
+    batches = []
+    for n in range(16):
+        names = (users[n % 8 :] + users[: n % 8])[:: 1 if n < 8 else -1]
+        batches.append(call(
+            "select ducto_deduct_batch(%s)",
+            [
+                {
+                    "user_id": name,
+                    "metrics": {"model": "plain", "input_tokens": 1},
+                    "idempotency_key": key,
+                }
+                for name in names
+                for key in ("everybody's", f"key-{n}")
+            ],
+        ))  # fmt: skip
+    answers = [item for given in together(sessions, level, batches) for item in given.value]
+    # Of the keys, everybody's is charged once.
+    charged = {item["transaction_id"] for item in answers if item["status"] == "ok"}
+    assert len(charged) == 3 * 17 + 5
+    assert {item.get("code") for item in answers} == {None, "DU002"}
+    for name in users[::2]:
+        spent = 5 if name == users[2] else 17
+        assert db.execute(
+            "select -sum(amount), count(distinct idempotency_key) from ducto.credit_transactions"
+            " where account_id = %s and amount < 0",
+            [name],
+        ).fetchone() == (spent, spent)
+    assert db.execute("select * from ducto_check()").fetchall() == []

@@ -91,9 +91,8 @@ begin
             group by i.sorted
             having bool_and(i.cost is not null and i.used is null)
                 -- A distinct count outright would sort for each account.
-                and (count(i.key) < 2 or count(i.key) = (
-                    select count(distinct n.key) from unnest(array_agg(i.key)) n (key)
-                ))
+                and (count(i.key) < 2 or count(i.key) =
+                    (select count(distinct n.key) from unnest(array_agg(i.key)) n (key)))
         ) p
         where a.account_id = any (array[p.account_id])
             and a.kind = 'user'

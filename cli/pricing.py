@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -233,7 +233,41 @@ def _lines(side: str, dsn: str | None) -> list[str]:
             config = manager.export_pricing(version)
     else:
         config = read(side)
-    return exact_json.dumps(_sorted(config), indent=2).splitlines()
+    return list(_placed(_sorted(config)))
+
+
+class _Line(str):
+    """A line of a config, and below which others it stands.
+
+    Lines are compared with those of the same place. So they are all but unique, which keeps the
+    comparison from growing with the square where plans repeat each other.
+    """
+
+    place: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Line) and self.place == other.place and str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return hash((self.place, str.__hash__(self)))
+
+
+def _placed(config: Any) -> Iterator[str]:
+    plans = config.get("plans") if isinstance(config, dict) else None
+    found = plans if isinstance(plans, list) else []
+    ids = iter([str(plan.get("id")) for plan in found if isinstance(plan, dict) and plan])
+    above: list[str] = []
+    for text in exact_json.dumps(config, indent=2).splitlines():
+        words = text.lstrip(" ")
+        depth = (len(text) - len(words)) // 2
+        line = _Line(text)
+        if words[0] not in "}]":
+            del above[depth:]
+            is_plan = words == "{" and above == ["{", '"plans']
+            above.append(next(ids) if is_plan else words.partition('": ')[0])
+        # Braces are told apart by what they enclose.
+        line.place = tuple(above[: depth + 1] if words[0] in "{}[]" else above[:depth])
+        yield line
 
 
 def _sorted(value: Any) -> Any:

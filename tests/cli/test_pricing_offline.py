@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -171,6 +172,26 @@ def test_a_usage_without_a_price_is_one_sentence(
 def test_the_schema_is_json() -> None:
     schema = json.loads(run("schema").stdout)
     assert "models" in schema["properties"]
+
+
+def test_plans_that_repeat_each_other_are_compared_in_time_that_grows_with_them(
+    tmp_path: Path,
+) -> None:
+    files = []
+    for version in (1, 2):
+        plans = [
+            {"id": f"v{version}-{i}", "free_allowance": i * version % 60,
+             "rate_overrides": {f"m{k}": str(k * (i + version) % 60) for k in range(40)}}
+            for i in range(300)
+        ]  # fmt: skip
+        files.append(tmp_path / f"{version}.json")
+        files[-1].write_text(json.dumps({"models": {"a": "1"}, "plans": plans}))
+    started = time.process_time()
+    result = run("diff", *map(str, files), "--exit-code")
+    # It took eleven seconds, and four times that for twice as many.
+    assert time.process_time() - started < 5
+    assert result.exit_code == 1
+    assert result.stdout.count('+      "id": "v2-') == 300
 
 
 def test_diff_of_two_files(config: str, tmp_path: Path) -> None:

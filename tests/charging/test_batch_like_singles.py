@@ -47,7 +47,9 @@ WHAT = st.one_of(
 )
 
 
-def charges(what: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
+def charges(
+    what: st.SearchStrategy[dict[str, Any]], users: list[str], keys: list[str | None]
+) -> st.SearchStrategy[list[dict[str, Any]]]:
     """A batch of such charges."""
     return st.lists(
         st.builds(
@@ -58,9 +60,9 @@ def charges(what: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[list[d
                 **({"metadata": metadata} if metadata is not None else {}),
                 **({"occurred_at": occurred_at} if occurred_at else {}),
             },
-            st.sampled_from(USERS),
+            st.sampled_from(users),
             what,
-            st.sampled_from([None, None, None, "k1", "k2", "k3", "used", "used usage"]),
+            st.sampled_from(keys),
             st.sampled_from([None, None, {}, {"chat": 1}]),
             st.sampled_from([None, None, None, "2026-01-02T03:04:05+01:00"]),
         ),
@@ -99,6 +101,8 @@ def arrange(ledger: Ledger, plan: str | None, lives: list[int | None], extras: s
         ],
     )
     for user_id in ("ann", "bob", "cid"):
+        if "rich" in extras:
+            ledger.grant(user_id, 90)
         for number, life in enumerate(lives):
             ledger.grant(
                 user_id,
@@ -179,35 +183,21 @@ def facts(result: dict[str, Any], first: int) -> str:
     return json.dumps({"status": result["status"], **shown}, sort_keys=True, default=str)
 
 
-@pytest.mark.fuzz
-@settings(
-    max_examples=max(60, settings().max_examples // 10),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    # Most of the usual ones are drawn together.
-    items=st.one_of(charges(WHAT), charges(USUAL)),
-    plan=st.sampled_from([None, "free", "post"]),
-    lives=st.lists(st.sampled_from([None, 1, 30]), max_size=3),
-    extras=st.sets(
-        st.sampled_from(["clock", "open", "thresholds", "bonus", "cap", "frozen", "hold"])
-    ),
-)
-def test_a_batch_is_its_charges_one_after_the_other(
-    ledger_connection: Connection,
+def compare(
+    connection: Connection,
     items: list[dict[str, Any]],
     plan: str | None,
     lives: list[int | None],
     extras: set[str],
 ) -> None:
-    with ledger_connection.transaction(force_rollback=True):
-        ledger = Ledger(ledger_connection)
+    """The items in one batch and each in a call of its own, from the same beginning."""
+    with connection.transaction(force_rollback=True):
+        ledger = Ledger(connection)
         arrange(ledger, plan, lives, extras)
         runs = []
         for together in (True, False):
             first = ledger.value("select max(id) from ducto.credit_transactions")
-            with ledger_connection.transaction(force_rollback=True):
+            with connection.transaction(force_rollback=True):
                 if together:
                     results = ledger.call("deduct_batch", charges=items)
                 else:
@@ -220,3 +210,49 @@ def test_a_batch_is_its_charges_one_after_the_other(
         (batch, batch_left), (singles, singles_left) = runs
         assert batch == singles
         assert batch_left == singles_left
+
+
+PLANS = st.sampled_from([None, "free", "post"])
+LIVES = st.lists(st.sampled_from([None, 1, 30]), max_size=3)
+EXTRAS = ["thresholds", "bonus", "cap", "frozen", "hold"]
+few = settings(
+    max_examples=max(30, settings().max_examples // 10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.mark.fuzz
+@few
+@given(
+    items=charges(WHAT, USERS, [None, None, None, "k1", "k2", "k3", "used", "used usage"]),
+    plan=PLANS,
+    lives=LIVES,
+    extras=st.sets(st.sampled_from([*EXTRAS, "clock", "open", "rich"])),
+)
+def test_a_batch_is_its_charges_one_after_the_other(
+    ledger_connection: Connection,
+    items: list[dict[str, Any]],
+    plan: str | None,
+    lives: list[int | None],
+    extras: set[str],
+) -> None:
+    compare(ledger_connection, items, plan, lives, extras)
+
+
+@pytest.mark.fuzz
+@few
+@given(
+    items=charges(USUAL, ["ann", "bob"], [None, None, "used usage", *"abcdefghij"]),
+    plan=PLANS,
+    lives=LIVES,
+    extras=st.sets(st.sampled_from(EXTRAS)),
+)
+def test_a_batch_within_the_headroom_is_its_charges_one_after_the_other(
+    ledger_connection: Connection,
+    items: list[dict[str, Any]],
+    plan: str | None,
+    lives: list[int | None],
+    extras: set[str],
+) -> None:
+    compare(ledger_connection, items, plan, lives, extras | {"open", "rich"})

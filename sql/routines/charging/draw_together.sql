@@ -3,8 +3,8 @@
 -- results, under the conditions of ducto_deduct. An account takes part where all its charges are
 -- simply usage whose price is a sum of products, none under a key that is used, and its headroom
 -- holds them together; the others are left alone. Call it with the accounts locked: its snapshot
--- then knows all of their keys. Every look at a table is lateral or compares with an array, so that
--- it stays one look by index for each charge, whatever the statistics said when it was planned.
+-- then knows all of their keys. It is planned once; every look at a table is lateral or compares
+-- with an array: one look by index for each charge, whatever the statistics were then.
 create or replace function ducto.draw_together(
     p_items jsonb[],
     out places integer[],
@@ -18,6 +18,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
     with drawn as (
@@ -84,8 +85,7 @@ begin
                     where t.account_id = c.account_id
                         and t.idempotency_key between c.key and c.key
                     -- In this order only the index of keys has them.
-                    order by t.idempotency_key
-                    limit 1
+                    order by t.idempotency_key limit 1
                 ) k on true
             ) i
             group by i.sorted

@@ -101,13 +101,19 @@ def test_they_run_on_their_schedules_until_it_is_stopped(
     run: Run, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expire_something(dsn)
-    # A clock on which the next minute is a moment away.
-    ahead = timedelta(seconds=59.5 - datetime.now(UTC).second)
 
     class Clock(datetime):
+        """When it is looked at first, the next minute is a moment away."""
+
+        ahead: timedelta | None = None
+
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Clock:
-            moment = datetime.now(tz) + ahead
+            moment = datetime.now(tz)
+            if Clock.ahead is None:
+                gone = timedelta(seconds=moment.second, microseconds=moment.microsecond)
+                Clock.ahead = timedelta(seconds=59.7) - gone
+            moment += Clock.ahead
             return cls.combine(moment.date(), moment.timetz())
 
     def stop_when_done() -> None:

@@ -58,7 +58,7 @@ def test_the_server_is_the_one_the_run_claims(cluster: Server, db: Connection) -
 def test_an_empty_database_is_installed_within_two_seconds(
     databases: Databases, cluster: Server
 ) -> None:
-    seconds = []
+    seconds: list[float] = []
     # A machine that is busy with something else may need another try.
     while len(seconds) < 5 and min(seconds, default=2) >= 2:
         dsn = databases.create_empty()

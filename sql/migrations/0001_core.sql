@@ -567,25 +567,17 @@ comment on type ducto.receipt is
 
 create type ducto.booking as (
     place integer,
-    account_id text,
-    kind ducto.account_kind,
     metrics jsonb,
     exact numeric,
     cost numeric,
-    free numeric,
-    balance_after numeric,
-    available_after numeric,
-    lot_id bigint,
-    version integer,
-    plan_key text,
+    change numeric,
     idempotency_key text,
     metadata jsonb,
-    occurred_at timestamptz,
-    created_at timestamptz
+    occurred_at timestamptz
 );
 comment on type ducto.booking is
-    'A charge of a batch, taken out of its account''s headroom: the entry it will be. place: in '
-    'the batch, from 1.';
+    'A charge of a batch. place: in the batch, from 1; change: what it and those before it of its '
+    'account take.';
 
 create type ducto.granted as (account ducto.account, entry ducto.entry);
 comment on type ducto.granted is 'An entry, and the account after it, not yet saved.';

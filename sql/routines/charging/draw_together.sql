@@ -30,8 +30,8 @@ begin
                 max(i.plain_except) as plain_except, sum(i.cost) as cost,
                 bool_or(i.key is not null) as keyed,
                 array_agg(row(
-                    i.place, null, null, i.metrics, i.exact, i.cost, null, i.change, null, null,
-                    null, null, i.key, i.metadata, i.occurred_at, null
+                    i.place, i.metrics, i.exact, i.cost, i.change, i.key, i.metadata,
+                    i.occurred_at
                 )::ducto.booking) as bookings
             from (
                 select c.*, r.version, r.plain_except, r.exact, e.cost, k.used,
@@ -112,7 +112,7 @@ begin
             idempotency_key, metadata, occurred_at, created_at
         )
         select d.account_id, d.account_id, 'usage', f.free - b.cost, f.balance,
-            nullif(d.available + b.balance_after, f.balance), f.free,
+            nullif(d.available + b.change, f.balance), f.free,
             case when b.cost > 0 then d.draw_lot end, b.metrics, b.metrics ->> 'model',
             case when b.exact <> b.cost then ducto.model_breakdown(b.exact, b.cost) end,
             d.version, d.headroom_plan, b.idempotency_key, b.metadata, b.occurred_at, d.created_at
@@ -120,7 +120,7 @@ begin
         cross join lateral unnest(d.bookings) b
         cross join lateral (
             select case when d.draw_free then b.cost else 0 end,
-                d.balance + case when d.draw_free then 0 else b.balance_after end
+                d.balance + case when d.draw_free then 0 else b.change end
         ) f (free, balance)
         order by b.place
         returning t.id, row(

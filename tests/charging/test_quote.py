@@ -7,7 +7,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.databases import Connection
@@ -175,6 +175,15 @@ USAGES = st.lists(
     floor=st.sampled_from([0, 3, -10]),
     cap=st.sampled_from([None, 20]),
     held=st.sampled_from([0, 4]),
+)
+@example(
+    lots=[],
+    usages=[("gpt-4", 334, 0), ("gpt-4", 167, 0)],
+    allowance=5,
+    rollover=7,
+    floor=-10,
+    cap=None,
+    held=0,
 )
 @pytest.mark.parametrize("days", [0, 1, 45])
 def test_whatever_an_account_has_the_quote_is_what_the_charge_does(

@@ -1,5 +1,5 @@
 -- The lots that a charge would first write down: the allowance and rollover that are due, and for
--- an account that does not exist yet the signup bonus.
+-- an account that does not exist yet the signup bonus; less the debt that a rollover pays first.
 create or replace function ducto.lots_to_come(
     p_account ducto.account,
     p_terms ducto.terms,
@@ -13,6 +13,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_bonus numeric;
+    v_debt numeric := p_account.debt;
+    v_paid numeric;
     v_lots ducto.lot[] := '{}'::ducto.lot[];
 begin
     if p_terms.allowance_due then
@@ -27,6 +29,12 @@ begin
             'signup_bonus', 'promotional', v_bonus, 100, null, null
         )::ducto.lot;
     end if;
+    for v_at in 1 .. cardinality(v_lots) loop
+        continue when v_lots[v_at].kind = 'allowance';
+        v_paid := least(v_debt, v_lots[v_at].remaining);
+        v_lots[v_at].remaining := v_lots[v_at].remaining - v_paid;
+        v_debt := v_debt - v_paid;
+    end loop;
     return v_lots;
 end
 $$;

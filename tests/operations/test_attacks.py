@@ -9,6 +9,7 @@ of arguments are resolved by the caller, before the call and as the caller.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -215,8 +216,20 @@ def attacker(both: Connection) -> Iterator[str]:
     migrate(both)
     yield ATTACKER
     for role in made:
-        both.execute(sql.SQL("drop owned by {} cascade").format(sql.Identifier(role)))
-        both.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+        drop_role(both, role)
+
+
+def drop_role(connection: Connection, role: str) -> None:
+    """Drop a role and what it has, while its ended session may still be dropping its own."""
+    for left in reversed(range(20)):
+        try:
+            connection.execute(sql.SQL("drop owned by {} cascade").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+            return
+        except psycopg.errors.DeadlockDetected:
+            if left == 0:
+                raise
+            time.sleep(0.2)
 
 
 @pytest.fixture

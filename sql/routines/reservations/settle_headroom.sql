@@ -27,7 +27,7 @@ declare
     v_result jsonb;
 begin
     select r.* into v_hold from ducto.credit_reservations r
-    where r.reservation_id = p_reservation_id and r.status = 'active' and r.expires_at > v_now;
+    where r.reservation_id = p_reservation_id and r.closed_at is null and r.expires_at > v_now;
     if p_metrics is not null then
         v_price := ducto.linear_cost(p_metrics);
     else
@@ -71,7 +71,8 @@ begin
         closed_at = v_now,
         transaction_id = nextval('ducto.credit_transactions_id_seq')
     where r.account_id = v_hold.account_id and r.reservation_id = p_reservation_id
-        and r.status = 'active' and r.held = v_hold.held and r.charged = v_hold.charged
+        -- By its key: by its status and deadline, an index would offer every open hold.
+        and r.closed_at is null and r.held = v_hold.held and r.charged = v_hold.charged
         and r.expires_at > v_now
     returning r.transaction_id into v_entry_id;
     if not found then

@@ -30,6 +30,7 @@ declare
     v_balance numeric;
     v_available numeric;
     v_created_at timestamptz;
+    v_until timestamptz;
     v_result jsonb;
 begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
@@ -61,7 +62,8 @@ begin
             and a.headroom >= v_cost
             and a.headroom_version = v_version
             and a.headroom_until > clock_timestamp()
-            and (a.headroom_plan = any (v_plain_except)) is not true
+            and case when a.headroom_plan is null then true
+                else a.headroom_plan <> all (v_plain_except) end
             and case when a.keyed_holds and p_idempotency_key is not null
                 then ducto.check_hold_key(p_user_id, p_idempotency_key, null) is null
                 else true end
@@ -69,9 +71,8 @@ begin
             case when a.draw_free then v_cost else 0 end,
             a.balance - case when a.draw_free then 0 else a.drawn end,
             a.balance + a.allowance - a.held - a.drawn,
-            -- Within the headroom's time, also where it ends between the two looks at the clock.
-            least(clock_timestamp(), a.headroom_until - interval '1 microsecond')
-        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
+            clock_timestamp(), a.headroom_until
+        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at, v_until;
     end if;
     if found then
         insert into ducto.credit_transactions as t (
@@ -80,11 +81,13 @@ begin
             plan_key, idempotency_key, metadata, occurred_at, created_at
         ) values (
             p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
-            nullif(v_available, v_balance), v_free, case when v_cost > 0 then v_lot_id end,
+            nullif(v_available, v_balance), v_free, case when v_cost > 0.0 then v_lot_id end,
             p_metrics, p_metrics ->> 'model', p_metrics ->> 'operation',
             case when v_exact <> v_cost then ducto.model_breakdown(v_exact, v_cost) end,
             v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
-            v_created_at
+            -- Within the headroom's time, also where it ended since it was looked at.
+            case when v_created_at < v_until then v_created_at
+                else v_until - interval '1 microsecond' end
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(

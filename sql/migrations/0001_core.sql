@@ -531,11 +531,12 @@ create type ducto.drawn as (
     available_after numeric,
     created_at timestamptz,
     parts jsonb,
-    warnings jsonb
+    warnings jsonb,
+    result jsonb
 );
 comment on type ducto.drawn is
     'What a charge has taken out of its account''s headroom: cost, of it free; parts: of the '
-    'price.';
+    'price. result: of a charge that is over without having drawn on it.';
 
 create type ducto.linear as (
     version integer,

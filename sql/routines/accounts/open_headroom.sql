@@ -9,7 +9,7 @@ create or replace function ducto.open_headroom(
     p_account ducto.account,
     p_terms ducto.terms,
     p_now timestamptz,
-    p_price jsonb default null
+    p_cost numeric default null
 )
 returns ducto.drawn
 language plpgsql
@@ -20,8 +20,7 @@ set enable_sort = off
 as $$
 declare
     v_left constant numeric := p_account.balance + p_account.allowance;
-    v_cost constant numeric := case when p_price is null then 0
-        else (p_price -> 'cost')::numeric end;
+    v_cost constant numeric := coalesce(p_cost, 0.0);
     v_drawn ducto.drawn;
     v_lot_id bigint;
     v_free boolean;
@@ -34,9 +33,9 @@ begin
         select c.room, c.window_end into v_capped, v_window_end
         from ducto.cap_room(p_account.account_id, p_now) c;
     end if;
-    if p_account.status = 'active' and p_account.debt = 0
+    if p_account.status = 'active' and p_account.debt = 0.0
         and not p_terms.plan_missing and not p_terms.feature_policy
-        and (v_capped is distinct from 0 or p_account.allowance > 0)
+        and (v_capped is distinct from 0.0 or p_account.allowance > 0.0)
     then
         select l.lot_id, l.free, least(l.remaining, greatest(
                 v_left - p_account.held - p_terms.floor_max, p_account.allowance - p_account.held
@@ -49,7 +48,7 @@ begin
         v_until := least(p_account.stale_at, case when p_terms.plan_key is not null
             then p_account.allowance_until end);
     end if;
-    if p_terms.thresholds <> '{}' and v_room > 0 then
+    if cardinality(p_terms.thresholds) > 0 and v_room > 0.0 then
         v_room := least(v_room, (
             select v_left - max(t) - 0.000000000001 from unnest(p_terms.thresholds) t
             where t < v_left
@@ -59,7 +58,7 @@ begin
         v_room := least(v_room, v_capped);
         v_until := least(v_until, v_window_end);
     end if;
-    if p_price is not null and (v_room > 0 and v_room >= v_cost) is not true then
+    if p_cost is not null and (v_room > 0.0 and v_room >= p_cost) is not true then
         return null;
     end if;
     update ducto.credit_accounts a set
@@ -75,7 +74,7 @@ begin
         draw_free = coalesce(v_free, false),
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
-        headroom_until = case when v_room > 0 then v_until else '-infinity' end,
+        headroom_until = case when v_room > 0.0 then v_until else '-infinity' end,
         hold_floor = case when a.kind = 'user' and not p_account.has_caps
             and not p_terms.policies and p_terms.max_concurrent is null then p_terms.floor_max end,
         drawn = v_cost,
@@ -84,11 +83,12 @@ begin
     returning a.kind, v_lot_id, nullif(p_terms.version, 0), p_terms.plan_key, v_cost,
         case when v_free then v_cost else 0 end,
         a.balance - case when v_free then 0 else v_cost end,
-        v_left - a.held - v_cost, p_now, p_price -> 'breakdown', p_price -> 'warnings'
-    into v_drawn;
+        v_left - a.held - v_cost, p_now
+    into v_drawn.kind, v_drawn.lot_id, v_drawn.version, v_drawn.plan_key, v_drawn.cost,
+        v_drawn.free, v_drawn.balance_after, v_drawn.available_after, v_drawn.created_at;
     return v_drawn;
 end
 $$;
-comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz, jsonb) is
-    'p_account: settled by ducto.lock_account and brought up to date. p_price: of the charge to '
+comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz, numeric) is
+    'p_account: settled by ducto.lock_account and brought up to date. p_cost: of the charge to '
     'take out of it; where it does not fit, null is returned and nothing is written.';

@@ -1,7 +1,6 @@
 -- Every charge that ducto_deduct does not settle by itself, of a user or a team: within the
--- headroom at a price that is told (ducto.draw_headroom); or the headroom was closed, and opening
--- it is all that is missing (ducto.open_headroom); or something must be decided
--- (ducto.charge_in_full). Where the key is used, what was drawn goes back and the first result is
+-- headroom at a price that is told (ducto.draw_headroom), or where that is closed
+-- (ducto.charge_closed). Where the key is used, what was drawn goes back and the first result is
 -- replayed.
 create or replace function ducto.charge(
     p_account_id text,
@@ -12,8 +11,7 @@ create or replace function ducto.charge(
     p_metadata jsonb,
     p_occurred_at timestamptz,
     p_raise boolean,
-    p_linear ducto.linear default null,
-    p_drawn boolean default false
+    p_drawn numeric default null
 )
 returns jsonb
 language plpgsql
@@ -32,46 +30,27 @@ declare
     v_version integer;
     v_plan_key text;
     v_account ducto.account;
-    v_terms ducto.terms;
-    v_price jsonb;
-    v_now timestamptz;
     v ducto.drawn;
 begin
-    if v_result is null and not p_drawn then
+    if v_result is null and p_drawn is null then
         select a.headroom_plan, a.headroom_version into v_plan_key, v_version
         from ducto.credit_accounts a
-        where a.account_id = p_account_id and a.headroom > 0
+        where a.account_id = p_account_id and a.headroom > 0.0
             and a.headroom_until > '-infinity';
         if found then
             v := ducto.draw_headroom(
                 p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, v_version,
-                v_plan_key, p_linear
+                v_plan_key
             );
         end if;
         if v.cost is null then
-            v_account := ducto.lock_account(p_account_id);
-            v_now := ducto.now();
-            v_terms := ducto.read_terms(v_account, p_metrics ->> 'operation', v_now);
-            if v_now >= v_account.stale_at or v_terms.allowance_due then
-                v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
-            end if;
-            v_price := ducto.draft_price(
-                p_metrics, p_amount, v_terms.version, v_terms.plan_key, p_linear
+            v := ducto.charge_closed(
+                p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata,
+                p_occurred_at
             );
-            if not v_account.has_caps
-                and not (v_account.keyed_holds and p_idempotency_key is not null)
-                and (v_account.kind = 'user'
-                    or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
-            then
-                v := ducto.open_headroom(v_account, v_terms, v_now, v_price);
-            end if;
+            v_result := v.result;
         end if;
-        if v.cost is null then
-            v_result := ducto.charge_in_full(
-                v_account, v_terms, v_price, p_actor_id, p_metrics, p_amount, p_idempotency_key,
-                p_metadata, p_occurred_at, null, v_now
-            );
-        else
+        if v_result is null then
             insert into ducto.credit_transactions as t (
                 account_id, actor_id, type, amount, balance_after, available_after,
                 allowance_consumed, lot_id, metrics, model, operation, breakdown,
@@ -80,7 +59,7 @@ begin
             ) values (
                 p_account_id, p_actor_id, 'usage', v.free - v.cost, v.balance_after,
                 nullif(v.available_after, v.balance_after), v.free,
-                case when v.cost > 0 then v.lot_id end, p_metrics, p_metrics ->> 'model',
+                case when v.cost > 0.0 then v.lot_id end, p_metrics, p_metrics ->> 'model',
                 p_metrics ->> 'operation',
                 case when v.parts -> 'model' <> v.parts -> 'total'
                         or not v.parts @> '{"tools": 0, "search": 0, "cache": 0, "fixed": 0}'
@@ -101,8 +80,8 @@ begin
     end if;
     if v_result is null then
         update ducto.credit_accounts a set
-            drawn = a.drawn - coalesce(v.cost, p_linear.cost),
-            headroom = a.headroom + coalesce(v.cost, p_linear.cost)
+            drawn = a.drawn - coalesce(v.cost, p_drawn),
+            headroom = a.headroom + coalesce(v.cost, p_drawn)
         where a.account_id = p_account_id
         returning a.* into v_account;
         v_result := coalesce(
@@ -118,9 +97,8 @@ begin
 end
 $$;
 comment on function ducto.charge(
-    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, ducto.linear, boolean
+    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, numeric
 ) is
     'Charges p_metrics, or p_amount where they are null, of p_actor_id to p_account_id. p_raise: '
     'true raises what may not happen, false records and returns a denial, null returns anything. '
-    'p_linear: the price, where it is already known; p_drawn: it was already taken out of the '
-    'headroom, before the key turned out to be used.';
+    'p_drawn: what was already taken out of the headroom, before the key turned out to be used.';

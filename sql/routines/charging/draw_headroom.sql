@@ -8,8 +8,7 @@ create or replace function ducto.draw_headroom(
     p_amount numeric,
     p_idempotency_key text,
     p_version integer,
-    p_plan_key text,
-    p_linear ducto.linear
+    p_plan_key text
 )
 returns ducto.drawn
 language plpgsql
@@ -21,9 +20,7 @@ set jit = off
 as $$
 declare
     v_drawn ducto.drawn;
-    v_price constant jsonb := ducto.draft_price(
-        p_metrics, p_amount, p_version, p_plan_key, p_linear
-    );
+    v_price constant jsonb := ducto.draft_price(p_metrics, p_amount, p_version, p_plan_key);
     v_cost constant numeric := (v_price -> 'cost')::numeric;
 begin
     update ducto.credit_accounts a set
@@ -47,7 +44,7 @@ begin
         a.balance - case when a.draw_free then 0 else a.drawn end,
         a.balance + a.allowance - a.held - a.drawn,
         least(a.headroom_until - interval '1 microsecond', ducto.now()),
-        v_price -> 'breakdown', v_price -> 'warnings'
+        v_price -> 'breakdown', v_price -> 'warnings', null::jsonb
     into v_drawn;
     return v_drawn;
 end

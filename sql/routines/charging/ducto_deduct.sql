@@ -3,7 +3,8 @@
 -- table: the price of the usage, the update that takes it out of the headroom, the ledger row with
 -- the result. What runs once per transaction runs cold, so that each further statement, join, call
 -- or expression costs most in this place. Who waits for the row sees it as the one before left it:
--- the conditions of the update are checked again. Every other charge is ducto.charge's.
+-- the conditions of the update are checked again. Where it finds no row, ducto.charge_closed opens
+-- the headroom or charges in full; every other charge is ducto.charge's.
 create or replace function public.ducto_deduct(
     p_user_id text,
     p_metrics jsonb,
@@ -30,7 +31,6 @@ declare
     v_balance numeric;
     v_available numeric;
     v_created_at timestamptz;
-    v_until timestamptz;
     v_result jsonb;
 begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
@@ -71,10 +71,21 @@ begin
             case when a.draw_free then v_cost else 0 end,
             a.balance - case when a.draw_free then 0 else a.drawn end,
             a.balance + a.allowance - a.held - a.drawn,
-            clock_timestamp(), a.headroom_until
-        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at, v_until;
+            -- Within the headroom's time, also where it ends between the two looks at the clock.
+            least(clock_timestamp(), a.headroom_until - interval '1 microsecond')
+        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
+        if not found and cardinality(v_plain_except) = 0 and length(p_user_id) between 1 and 200
+        then
+            select d.lot_id, d.plan_key, d.free, d.balance_after, d.available_after, d.created_at,
+                d.result
+            into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at, v_result
+            from ducto.charge_closed(
+                p_user_id, p_user_id, p_metrics, null, p_idempotency_key, p_metadata,
+                p_occurred_at, row(v_version, v_plain_except, v_exact, v_cost)::ducto.linear
+            ) d;
+        end if;
     end if;
-    if found then
+    if v_created_at is not null then
         insert into ducto.credit_transactions as t (
             account_id, actor_id, type, amount, balance_after, available_after,
             allowance_consumed, lot_id, metrics, model, operation, breakdown, pricing_version,
@@ -85,9 +96,7 @@ begin
             p_metrics, p_metrics ->> 'model', p_metrics ->> 'operation',
             case when v_exact <> v_cost then ducto.model_breakdown(v_exact, v_cost) end,
             v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
-            -- Within the headroom's time, also where it ended since it was looked at.
-            case when v_created_at < v_until then v_created_at
-                else v_until - interval '1 microsecond' end
+            v_created_at
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
@@ -101,11 +110,13 @@ begin
         if found then
             return v_result;
         end if;
+    elsif v_result is not null then
+        return ducto.finish(v_result, p_user_id, p_user_id, p_raise);
     end if;
     return ducto.charge(
         p_user_id, p_user_id, coalesce(p_metrics, 'null'), null, p_idempotency_key, p_metadata,
         p_occurred_at, coalesce(p_raise, true),
-        row(v_version, v_plain_except, v_exact, v_cost)::ducto.linear, v_created_at is not null
+        case when v_created_at is not null then v_cost end
     );
 end
 $$;

@@ -1,4 +1,4 @@
--- How a charge that may not happen ends for its caller: an error is raised, a denial is raised or
+-- How a charge ends for its caller: its result is returned, an error is raised, a denial is raised or
 -- recorded as an event and returned.
 create or replace function ducto.finish(
     p_result jsonb,
@@ -13,6 +13,9 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if p_result ->> 'status' = 'ok' then
+        return p_result;
+    end if;
     if p_result ->> 'status' = 'error' or p_raise is distinct from false then
         perform ducto.raise_error(p_result ->> 'code', p_result);
     end if;

@@ -1,5 +1,5 @@
--- A charge of checked arguments that its account's headroom does not cover: mostly opening it is all
--- that is missing, and the charge is taken out of it at once (ducto.open_headroom); otherwise
+-- A charge of checked arguments that its account's headroom does not cover: mostly opening it is
+-- all that is missing, and the charge is taken out of it at once (ducto.open_headroom); otherwise
 -- something must be decided (ducto.charge_in_full).
 create or replace function ducto.charge_closed(
     p_account_id text,

@@ -1,5 +1,5 @@
--- How a charge ends for its caller: its result is returned, an error is raised, a denial is raised or
--- recorded as an event and returned.
+-- How a charge ends for its caller: its result is returned, an error is raised, a denial is raised
+-- or recorded as an event and returned.
 create or replace function ducto.finish(
     p_result jsonb,
     p_account_id text,

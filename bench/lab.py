@@ -39,9 +39,17 @@ SETTINGS = {
 }
 EVALUATORS: tuple[Evaluator, ...] = ("plpython", "portable")
 METRICS = {"model": "gpt-4", "input_tokens": 500, "output_tokens": 200}
-# What METRICS cost; the plan "small" allows just one such charge in a month.
+# What METRICS cost; the plan "small" allows just one such charge in a month, and so does "strict",
+# which also lacks a feature that some operation requires: each charge has to be looked at.
 COST = Decimal("0.027")
-PLANS = {"small": {"free_allowance": COST}, "large": {"free_allowance": 1_000_000}}
+PLANS = {
+    "small": {"free_allowance": COST},
+    "strict": {
+        "free_allowance": COST,
+        "per_operation": {"export": {"required_feature": "export"}},
+    },
+    "large": {"free_allowance": 1_000_000},
+}
 # What a charge costs that is the first after a while is measured on accounts charged only once.
 ONCE_PER_SECOND = 8_000
 HISTORY_ACCOUNTS = 20
@@ -64,22 +72,23 @@ class Kind:
     count: int = 0
 
 
-# By the beginning of their names. A cap on a model keeps the headroom closed. Pairs meet holds that
-# are there already, because plans made on an empty table would be kept while it grows.
+# By the beginning of their names. The plan "strict" keeps the headroom closed. Pairs meet holds
+# that are there already, because plans made on an empty table would be kept while it grows.
 KINDS = {
     "user_": Kind(),
     "pair_": Kind(holds=1),
     "large_": Kind(plan="large", caps=""),
     "small_": Kind(plan="small", caps=""),
     "held_": Kind(plan="small", caps="", holds=1),
-    "once_": Kind(opened=False),
     "capped_": Kind(caps="gpt-4"),
+    "once_": Kind(opened=False),
+    "strict_": Kind(plan="strict", caps=""),
     "one_": Kind(count=FEW),
     "lots_": Kind(lots=MANY, count=FEW),
     "holds_": Kind(holds=MANY, count=FEW),
-    "closed_one_": Kind(caps="gpt-4", count=FEW),
-    "closed_lots_": Kind(caps="gpt-4", lots=MANY, count=FEW),
-    "closed_holds_": Kind(caps="gpt-4", holds=MANY, count=FEW),
+    "closed_one_": Kind(plan="strict", caps="", count=FEW),
+    "closed_lots_": Kind(plan="strict", caps="", lots=MANY, count=FEW),
+    "closed_holds_": Kind(plan="strict", caps="", holds=MANY, count=FEW),
 }
 
 
@@ -228,7 +237,7 @@ def add_accounts(link: Connection, prefix: str, count: int, kind: Kind) -> None:
 
 def open_accounts(link: Connection, prefix: str) -> None:
     """Open their headroom, as their first charge would leave it; their rows lie packed again."""
-    bulk(link, "select bench.open_accounts(%s)", prefix)
+    bulk(link, "select bench.open_accounts(%s, %s::jsonb)", prefix, dumps(METRICS))
     link.execute("vacuum full ducto.credit_accounts")
 
 

@@ -140,18 +140,22 @@ end
 $$;
 
 -- Opens the headroom of the accounts of a prefix, as a charge in full does at its end.
-create function bench.open_accounts(p_prefix text)
+create function bench.open_accounts(p_prefix text, p_metrics jsonb)
 returns void
 language plpgsql
 as $$
 declare
     v_account ducto.account;
+    v_terms ducto.terms;
 begin
     for v_account in
         select a.* from ducto.credit_accounts a where starts_with(a.account_id, p_prefix)
     loop
+        v_terms := ducto.read_terms(v_account, null, ducto.now());
         perform ducto.open_headroom(
-            v_account, ducto.read_terms(v_account, null, ducto.now()), ducto.now()
+            v_account, v_terms,
+            ducto.cap_models(v_terms.version, v_terms.plan_key, p_metrics ->> 'model'),
+            ducto.now()
         );
     end loop;
 end

@@ -65,7 +65,7 @@ OPERATIONS: dict[str, tuple[Operation, str, bool]] = {
     "plain": (charge, "user_", True),
     "allowance used up, caps count": (charge, "small_", True),
     "the same with an open hold": (charge, "held_", True),
-    "headroom closed by a cap on the model": (charge, "capped_", False),
+    "looked at each time, two caps": (charge, "strict_", False),
     "reserve and settle": (pair, "pair_", False),
 }
 

@@ -22,7 +22,8 @@ create table ducto.error_catalogue (
 comment on table ducto.error_catalogue is
     'Every business error, from sql/errors.yaml; the error''s detail fills its {placeholders}.';
 
--- Domains, because a check constraint is prepared anew for every statement that writes the table.
+-- Domains, because a check constraint is prepared anew for every statement that writes the table;
+-- a domain, only for one that writes the column, and an enum for none.
 create domain ducto.account_kind as text check (value in ('user', 'team'));
 create domain ducto.account_status as text check (value in ('active', 'frozen'));
 create domain ducto.lot_kind as text check (value in (
@@ -30,10 +31,10 @@ create domain ducto.lot_kind as text check (value in (
     'allowance', 'rollover', 'refund'
 ));
 create domain ducto.lot_category as text collate "C" check (value in ('paid', 'promotional'));
-create domain ducto.entry_type as text check (value in (
+create type ducto.entry_type as enum (
     'usage', 'refund', 'expiry', 'revocation', 'purchase', 'subscription', 'promo',
     'signup_bonus', 'adjustment', 'opening', 'rollover'
-));
+);
 
 -- What every charge changes stands last: the log then carries little more than these columns. No
 -- foreign key points here: its trigger would fetch the row once more with every charge, and an
@@ -62,6 +63,7 @@ create table ducto.credit_accounts (
     draw_free boolean not null default false,
     headroom_version integer,
     headroom_plan text,
+    headroom_caps text[],
     headroom_until timestamptz not null default '-infinity',
     hold_floor numeric(38, 12),
     drawn numeric(38, 12) not null default 0,
@@ -104,8 +106,11 @@ comment on column ducto.credit_accounts.headroom_version is
     'The pricing version the headroom was computed under; 0: before any was published.';
 comment on column ducto.credit_accounts.headroom_plan is
     'The plan that prices charges within the headroom.';
+comment on column ducto.credit_accounts.headroom_caps is
+    'Where a cap is on a model, the headroom is of charges of one model: of the second of these '
+    'models, whose caps they count against (ducto.cap_models). Null: of every charge.';
 comment on column ducto.credit_accounts.headroom_until is
-    'Until when the headroom holds; -infinity: it is closed.';
+    'The last instant of the headroom; -infinity: it is closed.';
 comment on column ducto.credit_accounts.hold_floor is
     'The floor of the holds that are taken within the headroom; null: every hold is looked at.';
 comment on column ducto.credit_accounts.drawn is
@@ -376,6 +381,7 @@ create type ducto.account as (
     draw_free boolean,
     headroom_version integer,
     headroom_plan text,
+    headroom_caps text[],
     headroom_until timestamptz,
     hold_floor numeric,
     drawn numeric,

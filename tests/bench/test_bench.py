@@ -67,8 +67,8 @@ def test_accounts_begin_as_the_api_would_leave_them(
             "select regexp_replace(account_id, '[0-9]+$', ''), bool_and(headroom > 0), count(*)"
             " from ducto.credit_accounts group by 1"
         ).fetchall()
-    # A cap on the model keeps it closed, and so it begins where accounts are charged once.
-    closed = {"once_", "capped_", "closed_one_", "closed_lots_", "closed_holds_"}
+    # The plan keeps it closed, and so it begins where accounts are charged once.
+    closed = {"once_", "strict_", "closed_one_", "closed_lots_", "closed_holds_"}
     assert {prefix: is_open for prefix, is_open, _ in found} == {
         prefix: prefix not in closed for prefix in laboratory.KINDS
     }
@@ -82,16 +82,18 @@ def test_charges_are_compared_with_the_floor(opened: Lab) -> None:
         ("the allowance pays (mixed)", 1),
         ("allowance used up, caps count (mixed)", 1),
         ("the same with an open hold (mixed)", 1),
+        ("caps on the model (mixed)", 1),
         ("allowance used up, caps count", 2),
         ("the same with an open hold", 2),
+        ("caps on the model", 2),
     ]
     for each in figures:
         assert 0 < each.low <= each.value <= each.high < 3
         assert each.mark in ("ok", "missed")
-    assert [each.budget for each in figures[3:]] == [parts.PLAN[1], parts.PLAN[1]]
+    assert [each.budget for each in figures[4:]] == [parts.PLAN[1]] * 3
     if Path("/proc/self/stat").exists():
-        assert figures[3].backend is not None
-        assert all(0 < microseconds < 100_000 for microseconds in figures[3].backend)
+        assert figures[4].backend is not None
+        assert all(0 < microseconds < 100_000 for microseconds in figures[4].backend)
     assert violations(opened.dsn("charging_portable")) == []
 
 
@@ -99,7 +101,7 @@ def test_charges_are_compared_with_the_floor(opened: Lab) -> None:
 def test_every_charge_of_the_pipeline_finds_its_headroom_closed(
     opened: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dsn = opened.charging("portable", "once_", "capped_")
+    dsn = opened.charging("portable", "once_", "strict_")
     once = parts.once(opened, "portable", dsn, 2)
     assert (once.name, once.budget) == ("accounts charged once", parts.PIPELINE[1])
     with psycopg.connect(dsn) as connection:
@@ -175,9 +177,7 @@ def test_what_a_charge_writes_and_locks_is_counted(
         assert 50 < figures[f"row bytes, {name}"].value < 1000
     # Accounts and prices with their indexes, the ledger, its sequence.
     assert (
-        5
-        <= figures["locks, plain"].value
-        <= figures["locks, headroom closed by a cap on the model"].value
+        5 <= figures["locks, plain"].value <= figures["locks, looked at each time, two caps"].value
     )
     assert violations(opened.dsn("charging_portable")) == []
 

@@ -144,6 +144,10 @@ OPERATIONS = (
         " 'output_tokens', {n} * 3, 'operation', 'chat'), p_metadata => '{{\"a\": 1}}')",
     ),
     ("steps", "select ducto_deduct(%s, jsonb_build_object('model', 'steps', 'input_tokens', {n}))"),
+    (
+        "dated",
+        "select ducto_deduct(%s, jsonb_build_object('model', 'sum-2026', 'input_tokens', {n}))",
+    ),
     ("fixed", "select ducto_deduct_fixed(%s, 'report')"),
     ("amount", "select ducto_deduct_amount(%s, {n} / 64.0)"),
     ("late", "select ducto_deduct_amount(%s, 0.01, p_occurred_at => '2026-01-01 00:00Z')"),
@@ -156,6 +160,12 @@ OPERATIONS = (
         "select ducto_set_spend_cap(%s, 'daily', {n} / 8.0, (array['deny', 'warn'])[1+{n}%%2])",
     ),
     ("uncap", "select ducto_remove_spend_cap(%s, 'daily')"),
+    (
+        "cap a model",
+        "select ducto_set_spend_cap(%s, (array['daily', 'monthly'])[1 + {n} %% 2], 1 + {n} / 8.0,"
+        " (array['deny', 'warn', 'notify'])[1 + {n} %% 3], (array['sum', 'steps'])[1 + {n} %% 2])",
+    ),
+    ("uncap a model", "select ducto_remove_spend_cap(%s, 'daily', 'sum')"),
     ("release", f"select ducto_release(r.reservation_id) {LAST_HOLD}"),
     (
         "refund",
@@ -172,7 +182,7 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
     for user_id in ("fast", "slow"):
         priced.execute("select ducto_add_credits(%s, 50, 'purchase')", [user_id])
     for _ in range(150):
-        kind, query = dice.choice(OPERATIONS[:6] * 4 + HOLDS * 3 + OPERATIONS)
+        kind, query = dice.choice(OPERATIONS[:7] * 4 + HOLDS * 3 + OPERATIONS)
         number = dice.randint(1, 500)
         close(priced, "slow")
         outcomes = []
@@ -194,6 +204,11 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
     assert one(priced, "select ducto_get_balance('fast') - 'user_id'") == one(
         priced, "select ducto_get_balance('slow') - 'user_id'"
     )
+    caps = [
+        priced.execute("select * from ducto_list_spend_caps(%s)", [user_id]).fetchall()
+        for user_id in ("fast", "slow")
+    ]
+    assert caps[0] == caps[1]
     assert priced.execute("select * from ducto_check()").fetchall() == []
 
 
@@ -217,7 +232,8 @@ def test_the_first_charge_opens_it_and_the_next_draws(priced: Connection) -> Non
         ("select ducto_set_spend_cap('ann', 'daily', 10, 'warn')", D(9)),
         ("select ducto_set_spend_cap('ann', 'daily', 0.5, 'warn')", None),
         ("select ducto_set_spend_cap('ann', 'daily', 0.5, 'notify')", D("78.999999999999")),
-        ("select ducto_set_spend_cap('ann', 'daily', 10, 'deny', 'steps')", None),
+        ("select ducto_set_spend_cap('ann', 'daily', 10, 'deny', 'sum')", D(9)),
+        ("select ducto_set_spend_cap('ann', 'daily', 10, 'deny', 'steps')", D("78.999999999999")),
         ("select ducto_reserve('ann', 90)", D(9)),
         ("select ducto_set_user_plan('ann', 'some')", D(4)),
     ],
@@ -227,6 +243,68 @@ def test_it_is_the_least_of_its_limits(priced: Connection, setting: str, room: D
     priced.execute(setting.encode())
     use(priced, "ann", 1000)
     assert headroom(priced, "ann") == room
+
+
+def used(connection: Connection, user_id: str) -> dict[str | None, D]:
+    """What each cap has used, by its model."""
+    return dict(
+        connection.execute(
+            "select model, used from ducto_list_spend_caps(%s)", [user_id]
+        ).fetchall()
+    )
+
+
+def test_with_a_cap_on_a_model_it_is_of_one_model(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 1000, 'purchase')")
+    priced.execute("select ducto_set_spend_cap('ann', 'daily', 100)")
+    priced.execute("select ducto_set_spend_cap('ann', 'daily', 50, 'deny', 'sum')")
+    deduct = "select ducto_deduct('ann', jsonb_build_object('model', %s::text, 'input_tokens', 9))"
+    use(priced, "ann", 1000)
+    use(priced, "ann", 2000)
+    # The second is drawn and not yet written, and counts against both caps all the same.
+    assert (account(priced, "ann")["drawn"], headroom(priced, "ann")) == (2, 47)
+    assert used(priced, "ann") == {None: 3, "sum": 3}
+    # Another model settles it, and opens a headroom of its own: only the other cap is in its way.
+    one(priced, deduct, "steps")
+    assert account(priced, "ann")["headroom_caps"] == ["", "steps", "steps"]
+    assert headroom(priced, "ann") == D("96.9")
+    one(priced, deduct, "steps")
+    assert D(str(account(priced, "ann")["drawn"])) == D("0.1")
+    assert used(priced, "ann") == {None: D("3.2"), "sum": 3}
+    # One that is priced as a capped model counts against its cap.
+    one(priced, deduct, "sum-2026")
+    assert account(priced, "ann")["headroom_caps"] == ["", "sum-2026", "sum"]
+    one(priced, deduct, "sum-2026")
+    assert D(str(account(priced, "ann")["drawn"])) == D("0.009")
+    assert used(priced, "ann") == {None: D("3.218"), "sum": D("3.018")}
+    # Charges that name no model meet the cap on every charge alone.
+    one(priced, "select ducto_deduct_amount('ann', 1)")
+    one(priced, "select ducto_deduct_amount('ann', 1)")
+    assert (account(priced, "ann")["drawn"], account(priced, "ann")["headroom_caps"]) == (1, [""])
+    assert used(priced, "ann") == {None: D("5.218"), "sum": D("3.018")}
+    with pytest.raises(psycopg.Error, match="cap"):
+        use(priced, "ann", 46_983)
+    use(priced, "ann", 46_982)
+    assert used(priced, "ann") == {None: D("52.2"), "sum": 50}
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_a_settlement_opens_it_under_the_pricing_of_now(priced: Connection) -> None:
+    """The hold has pinned a version that prices its model as another one, which is capped."""
+    priced.execute("select ducto_add_credits('ann', 1000, 'purchase')")
+    priced.execute("select ducto_set_spend_cap('ann', 'daily', 50, 'deny', 'sum')")
+    usage = '{"model": "sum-2026", "input_tokens": 1000}'
+    hold = one(priced, "select ducto_reserve('ann', p_metrics => %s::jsonb)", usage)
+    priced.execute(
+        "select ducto_pricing_set(%s)",
+        ['{"models": {"sum": "input_tokens * 0.001", "sum-2026": "input_tokens * 0.002"}}'],
+    )
+    one(priced, "select ducto_settle(%s::uuid, %s::jsonb)", hold["reservation_id"], usage)
+    assert account(priced, "ann")["headroom_caps"] == ["", "sum-2026", "sum-2026"]
+    one(priced, "select ducto_deduct('ann', %s::jsonb)", usage)
+    assert account(priced, "ann")["drawn"] == 2
+    assert used(priced, "ann") == {"sum": 1}
+    assert priced.execute("select * from ducto_check()").fetchall() == []
 
 
 @pytest.mark.parametrize(

@@ -32,17 +32,14 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_account ducto.account := ducto.find_account(p_user_id);
+    v_types constant text[] := enum_range(null::ducto.entry_type)::text[];
 begin
     if coalesce(p_limit, 0) not between 1 and 1000 then
         perform ducto.raise_error('DU017', ducto.invalid('p_limit', 'The limit is 1 to 1000.'));
     end if;
-    if p_type <> all ('{
-        usage,refund,expiry,revocation,purchase,subscription,promo,signup_bonus,adjustment,opening,
-        rollover
-    }'::text[]) then
+    if p_type <> all (v_types) then
         perform ducto.raise_error('DU017', ducto.invalid(
-            'p_type', 'The type is one of usage, refund, expiry, revocation, purchase, '
-            'subscription, promo, signup_bonus, adjustment, opening, rollover.'
+            'p_type', format('The type is one of %s.', array_to_string(v_types, ', '))
         ));
     end if;
     return query
@@ -56,7 +53,7 @@ begin
     from ducto.credit_transactions t
     where t.account_id = v_account.account_id
         and (p_before is null or t.id < p_before)
-        and (p_type is null or t.type = p_type)
+        and (p_type is null or t.type = p_type::ducto.entry_type)
     order by t.id desc
     limit p_limit;
 end

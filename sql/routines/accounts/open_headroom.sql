@@ -1,13 +1,15 @@
 -- Writes what a charge has changed of the locked account, and opens its headroom: how much more may
 -- be charged, and until when, before anything has to be decided again. It is the least of what the
 -- next lot has left, of what is available above the floor, of the distance to the next low-balance
--- threshold and of the room of each cap that covers every charge; it ends when a lot or a hold
--- lapses, the period or the window of a cap ends. Where every charge must be looked at, it stays
--- closed: debt, a frozen account, a plan that is missing, a feature policy, a cap on a model. A
--- charge for which opening was all that was missing is taken out of it at once.
+-- threshold and of the room of each cap on p_models; it ends when a lot or a hold lapses, the
+-- period or the window of a cap ends. Where a cap is on a model, it is of charges of the same model
+-- alone. Where every charge must be looked at, it stays closed: debt, a frozen account, a plan that
+-- is missing, a feature policy. A charge for which opening was all that was missing is taken out of
+-- it at once.
 create or replace function ducto.open_headroom(
     p_account ducto.account,
     p_terms ducto.terms,
+    p_models text[],
     p_now timestamptz,
     p_cost numeric default null
 )
@@ -28,10 +30,11 @@ declare
     v_until timestamptz;
     v_capped numeric;
     v_window_end timestamptz;
+    v_by_model boolean;
 begin
     if p_account.has_caps then
-        select c.room, c.window_end into v_capped, v_window_end
-        from ducto.cap_room(p_account.account_id, p_now) c;
+        select c.room, c.window_end, c.by_model into v_capped, v_window_end, v_by_model
+        from ducto.cap_room(p_account.account_id, p_models, p_now) c;
     end if;
     if p_account.status = 'active' and p_account.debt = 0.0
         and not p_terms.plan_missing and not p_terms.feature_policy
@@ -74,7 +77,9 @@ begin
         draw_free = coalesce(v_free, false),
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
-        headroom_until = case when v_room > 0.0 then v_until else '-infinity' end,
+        headroom_caps = case when v_by_model then p_models end,
+        headroom_until = case when v_room > 0.0 then v_until - interval '1 microsecond'
+            else '-infinity' end,
         hold_floor = case when a.kind = 'user' and not p_account.has_caps
             and not p_terms.policies and p_terms.max_concurrent is null then p_terms.floor_max end,
         drawn = v_cost,
@@ -89,6 +94,9 @@ begin
     return v_drawn;
 end
 $$;
-comment on function ducto.open_headroom(ducto.account, ducto.terms, timestamptz, numeric) is
-    'p_account: settled by ducto.lock_account and brought up to date. p_cost: of the charge to '
-    'take out of it; where it does not fit, null is returned and nothing is written.';
+comment on function ducto.open_headroom(
+    ducto.account, ducto.terms, text[], timestamptz, numeric
+) is
+    'p_account: settled by ducto.lock_account and brought up to date. p_models: of the caps that '
+    'cover the charge at hand. p_cost: of the charge to take out of it; where it does not fit, '
+    'null is returned and nothing is written.';

@@ -27,9 +27,10 @@ begin
         account_id, actor_id, type, amount, balance_after, allowance_consumed, allocations,
         idempotency_key, fingerprint, metadata, reference_id, model, created_at
     ) values (
-        p_account.account_id, coalesce(p_actor_id, p_account.account_id), p_type, p_amount,
-        p_account.balance, -p_allowance_restored, p_allocations,
-        p_idempotency_key, p_fingerprint, nullif(p_metadata, '{}'), p_reference_id, p_model, p_now
+        p_account.account_id, coalesce(p_actor_id, p_account.account_id),
+        p_type::ducto.entry_type, p_amount, p_account.balance, -p_allowance_restored,
+        p_allocations, p_idempotency_key, p_fingerprint, nullif(p_metadata, '{}'),
+        p_reference_id, p_model, p_now
     )
     returning t.* into v_entry;
     if p_reference_id is not null then

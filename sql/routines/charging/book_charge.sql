@@ -18,6 +18,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v ducto.account := p_account;
+    v_models text[] := p_models;
 begin
     if cardinality(p_draft.lots) = 1 then
         update ducto.credit_lots l set
@@ -56,6 +57,10 @@ begin
     if p_hold.reservation_id is not null then
         perform ducto.settle_hold(v, p_hold, p_transaction_id, p_draft.cost, p_now);
     end if;
-    perform ducto.open_headroom(v, p_terms, p_now);
+    if v.has_caps and p_hold.pricing_version is not null then
+        -- The hold has pinned its price, the next charge of the model may have another rate.
+        v_models := ducto.cap_models(p_terms.version, p_terms.plan_key, p_models[2]);
+    end if;
+    perform ducto.open_headroom(v, p_terms, v_models, p_now);
 end
 $$;

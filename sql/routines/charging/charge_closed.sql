@@ -40,7 +40,7 @@ begin
         and (v_account.kind = 'user'
             or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
     then
-        v := ducto.open_headroom(v_account, v_terms, v_now, v_cost);
+        v := ducto.open_headroom(v_account, v_terms, null, v_now, v_cost);
     end if;
     if v.cost is null then
         v.result := ducto.charge_in_full(
@@ -61,5 +61,5 @@ comment on function ducto.charge_closed(
     text, text, jsonb, numeric, text, jsonb, timestamptz, ducto.linear
 ) is
     'What was drawn, and the ledger row is still to be written; or the result of a charge in full, '
-    'which has written it or may not happen. p_linear: the price under '
-    'every plan, where it is already known.';
+    'which has written it or may not happen. p_linear: the price under every plan, where it is '
+    'already known.';

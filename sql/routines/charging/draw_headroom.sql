@@ -33,7 +33,9 @@ begin
             (select c.version from ducto.credit_pricing_config c where c.active), 0
         )
         and a.headroom_plan is not distinct from p_plan_key
-        and a.headroom_until > ducto.now()
+        and (a.headroom_caps is null
+            or a.headroom_caps[2] is not distinct from p_metrics ->> 'model')
+        and a.headroom_until >= ducto.now()
         and case when a.keyed_holds and p_idempotency_key is not null
             then ducto.check_hold_key(p_account_id, p_idempotency_key, null) is null
             else true end
@@ -43,7 +45,7 @@ begin
         case when a.draw_free then v_cost else 0 end,
         a.balance - case when a.draw_free then 0 else a.drawn end,
         a.balance + a.allowance - a.held - a.drawn,
-        least(a.headroom_until - interval '1 microsecond', ducto.now()),
+        least(a.headroom_until, ducto.now()),
         v_price -> 'breakdown', v_price -> 'warnings', null::jsonb
     into v_drawn;
     return v_drawn;

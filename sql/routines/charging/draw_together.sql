@@ -98,13 +98,13 @@ begin
             and a.kind = 'user'
             and a.headroom >= p.cost
             and a.headroom_version = p.version
-            and a.headroom_until > clock_timestamp()
+            and a.headroom_until >= clock_timestamp() and a.headroom_caps is null
             and (a.headroom_plan = any (p.plain_except)) is not true
             and not (a.keyed_holds and p.keyed)
         returning p.account_id, p.version, p.bookings, a.draw_lot, a.draw_free, a.headroom_plan,
             a.balance - case when a.draw_free then 0 else a.drawn - p.cost end as balance,
             a.balance + a.allowance - a.held - a.drawn + p.cost as available,
-            least(clock_timestamp(), a.headroom_until - interval '1 microsecond') as created_at
+            least(clock_timestamp(), a.headroom_until) as created_at
     ), entry as (
         insert into ducto.credit_transactions as t (
             account_id, actor_id, type, amount, balance_after, available_after,

@@ -25,6 +25,8 @@ declare
     v_scale integer;
     v_exact numeric;
     v_cost numeric;
+    v_model text;
+    v_breakdown jsonb;
     v_free numeric;
     v_lot_id bigint;
     v_plan_key text;
@@ -34,12 +36,12 @@ declare
     v_result jsonb;
 begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
-    select r.version, r.plain_except, r.scale, r.constant
+    select r.version, r.plain_except, r.scale, p_metrics ->> 'model', r.constant
         + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
         + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
         + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
         + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
-    into v_version, v_plain_except, v_scale, v_exact
+    into v_version, v_plain_except, v_scale, v_model, v_exact
     from ducto.credit_linear_rates r
     where r.model = p_metrics -> 'model'
         and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
@@ -54,6 +56,10 @@ begin
             else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end;
     if found then
         v_cost := trim_scale(round(v_exact, v_scale));
+        v_breakdown := concat(
+            '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', trim_scale(v_exact),
+            ',"total":', v_cost, '}'
+        )::jsonb;
         update ducto.credit_accounts a set
             drawn = a.drawn + v_cost,
             headroom = a.headroom - v_cost
@@ -61,7 +67,8 @@ begin
             and a.kind = 'user'
             and a.headroom >= v_cost
             and a.headroom_version = v_version
-            and a.headroom_until > clock_timestamp()
+            and a.headroom_until >= clock_timestamp()
+            and (a.headroom_caps is null or a.headroom_caps[2] = v_model)
             and case when a.headroom_plan is null then true
                 else a.headroom_plan <> all (v_plain_except) end
             and case when a.keyed_holds and p_idempotency_key is not null
@@ -72,7 +79,7 @@ begin
             a.balance - case when a.draw_free then 0 else a.drawn end,
             a.balance + a.allowance - a.held - a.drawn,
             -- Within the headroom's time, also where it ends between the two looks at the clock.
-            least(clock_timestamp(), a.headroom_until - interval '1 microsecond')
+            least(clock_timestamp(), a.headroom_until)
         into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
         if not found and cardinality(v_plain_except) = 0 and length(p_user_id) between 1 and 200
         then
@@ -93,18 +100,15 @@ begin
         ) values (
             p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
             nullif(v_available, v_balance), v_free, case when v_cost > 0.0 then v_lot_id end,
-            p_metrics, p_metrics ->> 'model', p_metrics ->> 'operation',
-            case when v_exact <> v_cost then ducto.model_breakdown(v_exact, v_cost) end,
+            p_metrics, v_model, p_metrics ->> 'operation',
+            case when v_exact <> v_cost then v_breakdown end,
             v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
             v_created_at
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
-            'ok', t.id, p_user_id, null, t.model, v_cost, v_free, v_cost - v_free,
-            trim_scale(v_balance), trim_scale(v_available), v_version, concat(
-                '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', trim_scale(v_exact),
-                ',"total":', v_cost, '}'
-            )::jsonb, '[]', false
+            'ok', t.id, p_user_id, null, v_model, v_cost, v_free, v_cost - v_free,
+            trim_scale(v_balance), trim_scale(v_available), v_version, v_breakdown, '[]', false
         )::ducto.receipt)
         into v_result;
         if found then

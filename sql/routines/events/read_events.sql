@@ -38,8 +38,8 @@ begin
                     'pricing_version', t.pricing_version, 'reservation_id', t.reservation_id,
                     'idempotency_key', t.idempotency_key, 'metadata', coalesce(t.metadata, '{}')
                 ) else ducto.entry_data(
-                    t.event_type, t.id, t.type, t.amount, t.allowance_consumed, t.balance_after,
-                    t.reference_id, t.idempotency_key, t.metadata
+                    t.event_type, t.id, t.type::text, t.amount, t.allowance_consumed,
+                    t.balance_after, t.reference_id, t.idempotency_key, t.metadata
                 ) end as data
             from (
                 select e.*, case e.type::text

@@ -24,10 +24,10 @@ begin
         left join ducto.credit_pricing_config p on p.version = a.headroom_version
     ) n
     left join lateral (
-        select min(s.amount_limit - s.spent - s.held) as room,
-            bool_or(s.model <> '') as model, min(s.window_end) as window_end
+        select min(s.amount_limit - s.spent - s.held) as room, min(s.window_end) as window_end
         from ducto.credit_spend_caps s
         where s.account_id = a.account_id and (s.action <> 'notify' or s.spent <= s.amount_limit)
+            and s.model = any (coalesce(a.headroom_caps, '{""}'))
     ) c on not a.draw_free
     where case when a.headroom_until = '-infinity' then a.drawn <> 0 or a.headroom <> 0
         else a.drawn < 0
@@ -37,9 +37,12 @@ begin
             or a.drawn + a.headroom > l.remaining
             or a.debt > 0
             or a.status <> 'active'
-            or a.headroom_until > least(a.stale_at, l.expires_at)
-            or c.model
-            or a.headroom_until > c.window_end
+            or a.headroom_until >= nullif(least(a.stale_at, l.expires_at), 'infinity')
+            or a.headroom_caps is null and exists (
+                select from ducto.credit_spend_caps m
+                where m.account_id = a.account_id and m.model <> ''
+            )
+            or a.headroom_until >= c.window_end
             or c.room < a.drawn + a.headroom
             or a.headroom_plan is null and a.plan_key is null
                 and a.headroom > greatest(n.available - n.floor, a.allowance - a.held)

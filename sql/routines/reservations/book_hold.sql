@@ -33,6 +33,6 @@ begin
         ) from jsonb_array_elements(p_events) e;
     end if;
     perform ducto.tell_hold(p_hold, p_now);
-    perform ducto.open_headroom(v, p_terms, p_now);
+    perform ducto.open_headroom(v, p_terms, p_models, p_now);
 end
 $$;

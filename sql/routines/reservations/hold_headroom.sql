@@ -27,7 +27,7 @@ begin
     update ducto.credit_accounts a set
         held = a.held + v_price.cost,
         headroom = a.headroom - v_price.cost,
-        headroom_until = least(a.headroom_until, v_hold.expires_at),
+        headroom_until = least(a.headroom_until, v_hold.expires_at - interval '1 microsecond'),
         stale_at = least(a.stale_at, v_hold.expires_at),
         keyed_holds = a.keyed_holds or p_hold.idempotency_key is not null
     where a.account_id = p_hold.account_id
@@ -36,7 +36,7 @@ begin
         and a.headroom_version = coalesce(v_price.version, (
             select c.version from ducto.credit_pricing_config c where c.active
         ), 0)
-        and a.headroom_until > ducto.now()
+        and a.headroom_until >= ducto.now()
         and (a.headroom_plan = any (v_price.plain_except)) is not true
         and case when p_hold.idempotency_key is not null
             then ducto.is_new_key(p_hold.account_id, p_hold.idempotency_key) else true end

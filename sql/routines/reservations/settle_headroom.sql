@@ -53,7 +53,7 @@ begin
         and a.headroom_version = coalesce(
             (select c.version from ducto.credit_pricing_config c where c.active), 0
         )
-        and a.headroom_until > ducto.now()
+        and a.headroom_until >= ducto.now()
         -- Never what another hold has claimed.
         and a.balance + a.allowance - a.drawn - (a.held - v_hold.held) >= v_price.cost
     returning a.* into v_account;
@@ -61,7 +61,7 @@ begin
         return null;
     end if;
     -- Dated after what it may have waited for.
-    v_now := least(ducto.now(), v_account.headroom_until - interval '1 microsecond');
+    v_now := least(ducto.now(), v_account.headroom_until);
     update ducto.credit_reservations r set
         charged = r.charged + v_price.cost,
         held = 0,

@@ -57,7 +57,7 @@ begin
             where t < v_left
         ));
     end if;
-    if not v_free then
+    if p_account.has_caps and not v_free then
         v_room := least(v_room, v_capped);
         v_until := least(v_until, v_window_end);
     end if;

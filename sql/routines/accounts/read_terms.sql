@@ -1,5 +1,5 @@
--- What the active pricing and the account's plan say, in one look: floor, thresholds, features, and
--- whether the period's allowance has still to be granted.
+-- What the active pricing and the account's plan say: floor, thresholds, features, and whether the
+-- period's allowance has still to be granted.
 create or replace function ducto.read_terms(
     p_account ducto.account,
     p_operation text,
@@ -13,33 +13,35 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v ducto.terms;
+    v_min_balance numeric;
+    v_plan_key text;
     v_plan record;
 begin
     -- A plan is assigned, or the default of users; a team has none of its own accord.
-    select c.version, c.min_balance, c.low_balance_thresholds,
-        coalesce(p_account.plan_key, case when p_account.kind = 'user'
-            then c.default_plan_key end) as wanted,
-        p.plan_key, p.free_allowance, p.period, p.period_anchor, p.rollover_max, p.features,
-        p.billing_mode, p.overdraft_floor, p.max_concurrent, p.per_operation
-    into v_plan
-    from ducto.credit_pricing_config c
-    left join ducto.credit_plans p
-        on p.version = c.version and p.plan_key = coalesce(
+    select c.version, c.min_balance, c.min_balance, c.min_balance, c.low_balance_thresholds,
+        '{}'::jsonb, false, false, false, false, coalesce(
             p_account.plan_key, case when p_account.kind = 'user' then c.default_plan_key end
         )
+    into v.version, v_min_balance, v.floor, v.floor_max, v.thresholds,
+        v.features, v.plan_missing, v.feature_policy, v.policies, v.allowance_due, v_plan_key
+    from ducto.credit_pricing_config c
     where c.active;
-    v.version := coalesce(v_plan.version, 0);
-    v.floor := coalesce(v_plan.min_balance, 0);
-    v.floor_max := v.floor;
-    v.thresholds := coalesce(v_plan.low_balance_thresholds, '{}');
-    v.features := '{}';
-    v.feature_policy := false;
-    v.policies := false;
-    v.allowance_due := false;
-    v.plan_missing := false;
-    if v_plan.plan_key is null then
+    if not found then
+        return row(
+            0, null, false, 0, 0, '{}', '{}', null, false, false, false, null, null, null, null,
+            null, null
+        )::ducto.terms;
+    elsif v_plan_key is null then
+        return v;
+    end if;
+    select p.plan_key, p.free_allowance, p.period, p.period_anchor, p.rollover_max, p.features,
+        p.billing_mode, p.overdraft_floor, p.max_concurrent, p.per_operation
+    into v_plan
+    from ducto.credit_plans p
+    where p.version = v.version and p.plan_key = v_plan_key;
+    if not found then
         -- A plan that a later version dropped: base prices, no allowance, and a warning.
-        v.plan_missing := v_plan.wanted is not null;
+        v.plan_missing := true;
         return v;
     end if;
     v.plan_key := v_plan.plan_key;
@@ -60,7 +62,7 @@ begin
     if v_plan.per_operation <> '{}' then
         v.policies := true;
         return ducto.apply_policy(v, v_plan.per_operation, p_operation, v_plan.billing_mode,
-            v_plan.overdraft_floor, v_plan.min_balance);
+            v_plan.overdraft_floor, v_min_balance);
     end if;
     return v;
 end

@@ -577,10 +577,10 @@ class Spend(Result):
     refunded: Decimal = ZERO
     cost: Decimal = ZERO
     charges: int = 0
-    input_tokens: Decimal = ZERO
-    output_tokens: Decimal = ZERO
-    cache_read_tokens: Decimal = ZERO
-    cache_write_tokens: Decimal = ZERO
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ create type ducto.usage_entry as (
     happened_at timestamptz,
     model text,
     operation text,
-    charges integer,
+    charges bigint,
     spent numeric,
     allowance_consumed numeric,
     refunded numeric,
@@ -97,6 +97,25 @@ create type ducto.usage_entry as (
 );
 comment on type ducto.usage_entry is
     'A row of the view credit_usage_entries: a charge or a refund, as analytics count it.';
+
+create type ducto.usage_sum as (
+    bucket date,
+    user_id text,
+    team_id text,
+    model text,
+    operation text,
+    spent numeric,
+    allowance_consumed numeric,
+    refunded numeric,
+    cost numeric,
+    charges bigint,
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
+);
+comment on type ducto.usage_sum is
+    'A row of a report; what it is not grouped by is null.';
 
 alter table ducto.credit_usage_rollup enable row level security;
 alter table ducto.credit_usage_watermarks enable row level security;

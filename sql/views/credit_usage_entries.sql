@@ -16,7 +16,7 @@ select
     coalesce(left(case t.type when 'refund' then c.model else t.model end, 120), '') as model,
     coalesce(left(case t.type when 'refund' then c.operation else t.operation end, 120), '')
         as operation,
-    case t.type when 'refund' then 0 else 1 end as charges,
+    case t.type when 'refund' then 0::bigint else 1::bigint end as charges,
     -t.amount as spent,
     t.allowance_consumed,
     case t.type when 'refund' then t.amount - t.allowance_consumed else 0 end as refunded,

@@ -15,10 +15,10 @@ begin
     select jsonb_build_object(
         'start', p_start,
         'end', p_end,
-        'spent', trim_scale(coalesce(u.spent, 0)),
-        'allowance_consumed', trim_scale(coalesce(u.allowance_consumed, 0)),
-        'refunded', trim_scale(coalesce(u.refunded, 0)),
-        'cost', trim_scale(coalesce(u.spent + u.allowance_consumed, 0)),
+        'spent', coalesce(u.spent, 0),
+        'allowance_consumed', coalesce(u.allowance_consumed, 0),
+        'refunded', coalesce(u.refunded, 0),
+        'cost', coalesce(u.cost, 0),
         'charges', coalesce(u.charges, 0),
         'input_tokens', coalesce(u.input_tokens, 0),
         'output_tokens', coalesce(u.output_tokens, 0),
@@ -27,15 +27,10 @@ begin
         'rollup', ducto.usage_lag()
     ) into v_result
     from (values (true)) always (one)
-    left join ducto.usage_totals(p_start, p_end, '{}') u on always.one;
+    left join ducto.usage_totals(p_start, p_end) u on always.one;
     return v_result || jsonb_build_object(
-        'users', (
-            select count(*) from ducto.usage_totals(p_start, p_end, '{user}', p_sums => false)
-        ),
-        'teams', (
-            select count(u.team_id)
-            from ducto.usage_totals(p_start, p_end, '{team}', p_sums => false) u
-        )
+        'users', ducto.count_usage(p_start, p_end, 'user'),
+        'teams', ducto.count_usage(p_start, p_end, 'team')
     );
 end
 $$;

@@ -9,10 +9,10 @@ returns table (
     refunded numeric,
     cost numeric,
     charges bigint,
-    input_tokens numeric,
-    output_tokens numeric,
-    cache_read_tokens numeric,
-    cache_write_tokens numeric
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
 )
 language plpgsql
 stable
@@ -31,16 +31,13 @@ begin
     return query
     select
         v_first + d.number,
-        coalesce(trim_scale(u.spent), 0), coalesce(trim_scale(u.allowance_consumed), 0),
-        coalesce(trim_scale(u.refunded), 0),
-        coalesce(trim_scale(u.spent + u.allowance_consumed), 0),
-        coalesce(u.charges, 0), coalesce(u.input_tokens, 0),
-        coalesce(u.output_tokens, 0),
-        coalesce(u.cache_read_tokens, 0),
+        coalesce(u.spent, 0), coalesce(u.allowance_consumed, 0), coalesce(u.refunded, 0),
+        coalesce(u.cost, 0), coalesce(u.charges, 0), coalesce(u.input_tokens, 0),
+        coalesce(u.output_tokens, 0), coalesce(u.cache_read_tokens, 0),
         coalesce(u.cache_write_tokens, 0)
     from generate_series(0, v_last - v_first) d (number)
     left join ducto.usage_totals(p_start, p_end, '{}', 'day') u
-        on u.bucket_at = ((v_first + d.number)::timestamp at time zone 'UTC')
+        on u.bucket = v_first + d.number
     order by 1;
 end
 $$;

@@ -9,18 +9,26 @@ returns table (
     refunded numeric,
     cost numeric,
     charges bigint,
-    input_tokens numeric,
-    output_tokens numeric,
-    cache_read_tokens numeric,
-    cache_write_tokens numeric
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
 )
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_failure constant jsonb := ducto.check_window(p_start, p_end);
 begin
-    return query select * from ducto.spend_by(p_start, p_end, 'user');
+    if v_failure is not null then
+        perform ducto.raise_error('DU017', v_failure);
+    end if;
+    return query
+    select u.user_id, u.spent, u.allowance_consumed, u.refunded, u.cost, u.charges, u.input_tokens,
+        u.output_tokens, u.cache_read_tokens, u.cache_write_tokens
+    from ducto.usage_totals(p_start, p_end, '{user}') u;
 end
 $$;
 comment on function public.ducto_spend_by_user(timestamptz, timestamptz) is

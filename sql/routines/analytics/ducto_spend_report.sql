@@ -15,10 +15,10 @@ returns table (
     refunded numeric,
     cost numeric,
     charges bigint,
-    input_tokens numeric,
-    output_tokens numeric,
-    cache_read_tokens numeric,
-    cache_write_tokens numeric
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
 )
 language plpgsql
 stable
@@ -33,14 +33,7 @@ begin
     if v_failure is not null then
         perform ducto.raise_error('DU017', v_failure);
     end if;
-    return query
-    select
-        (u.bucket_at at time zone 'UTC')::date, u.actor_id, u.team_id, u.model, u.operation,
-        trim_scale(u.spent), trim_scale(u.allowance_consumed), trim_scale(u.refunded),
-        trim_scale(u.spent + u.allowance_consumed), u.charges, u.input_tokens, u.output_tokens,
-        u.cache_read_tokens, u.cache_write_tokens
-    from ducto.usage_totals(p_start, p_end, p_group_by, p_bucket) u
-    order by 1, u.spent desc, u.spent + u.allowance_consumed desc, 2, 3, 4, 5;
+    return query select u.* from ducto.usage_totals(p_start, p_end, p_group_by, p_bucket) u;
 end
 $$;
 comment on function public.ducto_spend_report(timestamptz, timestamptz, text[], text) is

@@ -34,7 +34,7 @@ begin
         return query
         select e.id
         from ducto.usage_edges(
-            greatest(v_slot, p_start), least(v_slot + interval '10 minutes', p_end), 1
+            greatest(v_slot, p_start), least(v_slot + interval '10 minutes', p_end)
         ) e
         where e.charges > 0
             and (e.happened_at, e.id) < (p_before.happened_at, p_before.id) is not false

@@ -1,10 +1,9 @@
 -- Of a part of a window that no span covers: the entries that are in the rollup, but read from the
--- ledger; p_sign -1 takes them off. The offsets make that look-ups by id, whatever the planner
+-- ledger. The offsets make that look-ups by id, whatever the planner
 -- thinks of it.
 create or replace function ducto.usage_edges(
     p_from timestamptz,
-    p_to timestamptz,
-    p_sign integer
+    p_to timestamptz
 )
 returns setof ducto.usage_entry
 language sql
@@ -18,10 +17,7 @@ set max_parallel_workers_per_gather = 0
 set enable_memoize = off
 set jit = off
 as $$
-    select e.id, e.account_id, e.team_id, e.actor_id, e.happened_at, e.model, e.operation,
-        p_sign * e.charges, p_sign * e.spent, p_sign * e.allowance_consumed, p_sign * e.refunded,
-        p_sign * e.input_tokens, p_sign * e.output_tokens, p_sign * e.cache_read_tokens,
-        p_sign * e.cache_write_tokens
+    select e.*
     from (
         select p.block * 64 + b.number as id
         from ducto.credit_usage_places p

@@ -1,4 +1,5 @@
--- The entries that are not in the rollup yet.
+-- The entries that are not in the rollup yet. Without memoize, whose table is made as large as it
+-- may get before anything is read.
 create or replace function ducto.usage_tail()
 returns setof ducto.usage_entry
 language sql
@@ -9,6 +10,7 @@ set search_path = pg_catalog, pg_temp
 set enable_indexscan = on
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_memoize = off
 set jit = off
 as $$
     select e.*

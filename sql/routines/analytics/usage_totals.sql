@@ -1,81 +1,62 @@
--- Usage of a window, summed: spans of the rollup, what the ledger holds at the window's edges, and
--- what is not rolled up yet. Stable, so that all three are seen at one instant. Planned for each
--- call, because a plan for some window and grouping is a bad one for another; by bitmaps and
--- hashes, because the rows of a span are far more than the planner can know, and lie together.
+-- Usage of a window, summed, as reports show it: most spent first. Stable, so that the rollup, the
+-- window's edges and what is not rolled up yet are seen at one instant. Who has no charge left, of
+-- what went too far and was taken back, used nothing in the window.
 create or replace function ducto.usage_totals(
     p_start timestamptz,
     p_end timestamptz,
-    p_by text[],
+    p_by text[] default '{}',
     p_bucket text default null,
-    p_sums boolean default true
+    p_limit integer default null
 )
-returns table (
-    bucket_at timestamptz, team_id text, actor_id text, model text, operation text,
-    spent numeric, allowance_consumed numeric, refunded numeric, charges bigint,
-    input_tokens numeric, output_tokens numeric, cache_read_tokens numeric,
-    cache_write_tokens numeric
-)
+returns setof ducto.usage_sum
 language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_custom_plan
 set jit = off
-set enable_indexscan = off
-set enable_sort = off
 set work_mem = '128MB'
 as $$
+declare
+    c_sums constant text[] := array[
+        'spent', 'allowance_consumed', 'refunded', 'charges', 'input_tokens', 'output_tokens',
+        'cache_read_tokens', 'cache_write_tokens'
+    ];
+    v_shown text[];
+    v_places integer[];
+    v_read text[];
 begin
-    return query
-    with reads as materialized (
-        select r.* from ducto.usage_reads(p_by, p_start, p_end, p_bucket) r
-    )
     select
-        date_trunc(p_bucket, p.happened_at, 'UTC'),
-        case when 'team' = any (p_by) then nullif(p.team_id, '') end,
-        case when 'user' = any (p_by) then p.actor_id end,
-        case when 'model' = any (p_by) then nullif(p.model, '') end,
-        case when 'operation' = any (p_by) then nullif(p.operation, '') end,
-        sum(p.spent) filter (where p_sums), sum(p.allowance_consumed) filter (where p_sums),
-        sum(p.refunded) filter (where p_sums), sum(p.charges)::bigint,
-        sum(p.input_tokens) filter (where p_sums), sum(p.output_tokens) filter (where p_sums),
-        sum(p.cache_read_tokens) filter (where p_sums),
-        sum(p.cache_write_tokens) filter (where p_sums)
+        array_agg(
+            case when k.is_key then k.shown when k.place = 1 then 'null::date' else 'null' end
+            order by k.place
+        ),
+        array_agg(k.place) filter (where k.is_key),
+        coalesce(array_agg(k.name) filter (where k.is_key), '{}')
+    into v_shown, v_places, v_read
     from (
-        select null::bigint, null::text, case when b.is_by_team then r.team_id else '' end
-            as team_id, r.actor_id, r.start_at as happened_at, r.model, r.operation,
-            case b.sign when 1 then r.charges else -r.charges end as charges,
-            case b.sign when 1 then r.spent else -r.spent end as spent,
-            case b.sign when 1 then r.allowance_consumed else -r.allowance_consumed end
-                as allowance_consumed,
-            case b.sign when 1 then r.refunded else -r.refunded end as refunded,
-            case b.sign when 1 then r.input_tokens else -r.input_tokens end as input_tokens,
-            case b.sign when 1 then r.output_tokens else -r.output_tokens end as output_tokens,
-            case b.sign when 1 then r.cache_read_tokens else -r.cache_read_tokens end
-                as cache_read_tokens,
-            case b.sign when 1 then r.cache_write_tokens else -r.cache_write_tokens end
-                as cache_write_tokens
-        from reads b
-        cross join lateral (
-            select s.* from ducto.credit_usage_rollup s
-            where s.scope = b.scope and s.hours = b.hours
-                and s.start_at >= b.from_at and s.start_at < b.to_at
-            offset 0
-        ) r
-        union all
-        select e.*
-        from reads b cross join ducto.usage_edges(b.from_at, b.to_at, b.sign) e
-        where b.hours = 0
-        union all
-        select e.*
-        from ducto.usage_tail() e
-        where e.happened_at >= p_start and e.happened_at < p_end
-    ) p
-    group by 1, 2, 3, 4, 5
-    -- Who has none left after what was too much: used nothing in the window.
-    having sum(p.charges) > 0;
+        values (1, p_bucket is not null, 'happened_at', format(
+                '(date_trunc(%L, happened_at, ''UTC'') at time zone ''UTC'')::date', p_bucket
+            )),
+            (2, 'user' = any (p_by), 'actor_id', 'actor_id'),
+            (3, 'team' = any (p_by), 'team_id', 'nullif(team_id, '''')'),
+            (4, 'model' = any (p_by), 'model', 'nullif(model, '''')'),
+            (5, 'operation' = any (p_by), 'operation', 'nullif(operation, '''')')
+    ) k (place, is_key, name, shown);
+    return query execute format(
+        'select %s, trim_scale(sum(spent)), trim_scale(sum(allowance_consumed)),'
+        ' trim_scale(sum(refunded)), trim_scale(sum(spent) + sum(allowance_consumed)),'
+        ' sum(charges)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint,'
+        ' sum(cache_read_tokens)::bigint, sum(cache_write_tokens)::bigint'
+        ' from (%s) u group by %s having sum(charges) > 0'
+        ' order by 1, sum(spent) desc, sum(spent) + sum(allowance_consumed) desc, 2, 3, 4, 5'
+        ' limit %L',
+        array_to_string(v_shown, ', '),
+        ducto.usage_parts(p_start, p_end, p_by, v_read || c_sums),
+        coalesce(array_to_string(v_places, ', '), '()'),
+        p_limit
+    );
 end
 $$;
-comment on function ducto.usage_totals(timestamptz, timestamptz, text[], text, boolean) is
-    'p_by: any of team, user, model, operation; p_bucket: day, week or month, null: none; '
-    'p_sums false: only who, and how many charges.';
+comment on function ducto.usage_totals(timestamptz, timestamptz, text[], text, integer) is
+    'p_by: any of user, team, model, operation; p_bucket: day, week or month, null: none; '
+    'p_limit null: all rows.';

@@ -13,10 +13,10 @@ returns table (
     refunded numeric,
     cost numeric,
     charges bigint,
-    input_tokens numeric,
-    output_tokens numeric,
-    cache_read_tokens numeric,
-    cache_write_tokens numeric
+    input_tokens bigint,
+    output_tokens bigint,
+    cache_read_tokens bigint,
+    cache_write_tokens bigint
 )
 language plpgsql
 stable
@@ -45,8 +45,8 @@ begin
         (u.day_at at time zone 'UTC')::date, nullif(u.model, ''),
         trim_scale(sum(u.spent)), trim_scale(sum(u.allowance_consumed)),
         trim_scale(sum(u.refunded)), trim_scale(sum(u.spent + u.allowance_consumed)),
-        sum(u.charges)::bigint, sum(u.input_tokens), sum(u.output_tokens),
-        sum(u.cache_read_tokens), sum(u.cache_write_tokens)
+        sum(u.charges)::bigint, sum(u.input_tokens)::bigint, sum(u.output_tokens)::bigint,
+        sum(u.cache_read_tokens)::bigint, sum(u.cache_write_tokens)::bigint
     from (
         select r.start_at as day_at, r.model, r.spent, r.allowance_consumed, r.refunded,
             r.charges, r.input_tokens, r.output_tokens, r.cache_read_tokens, r.cache_write_tokens

@@ -11,17 +11,23 @@ language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_price ducto.linear;
     v_hold ducto.reservation := p_hold;
     v_account ducto.account;
-    v_now timestamptz := ducto.now();
+    v_now constant timestamptz := clock_timestamp();
 begin
     if p_amount is null then
         v_price := ducto.linear_cost(p_hold.metrics);
     else
         v_price.cost := trim_scale(p_amount);
+        select c.version into v_price.version from ducto.credit_pricing_config c where c.active;
+    end if;
+    if v_price.cost is null or current_setting('ducto.clock', true) <> '' then
+        return null;
     end if;
     v_hold.expires_at := v_now + make_interval(secs => p_ttl_seconds);
     update ducto.credit_accounts a set
@@ -33,10 +39,8 @@ begin
     where a.account_id = p_hold.account_id
         and a.hold_floor is not null
         and a.headroom >= v_price.cost
-        and a.headroom_version = coalesce(v_price.version, (
-            select c.version from ducto.credit_pricing_config c where c.active
-        ), 0)
-        and a.headroom_until >= ducto.now()
+        and a.headroom_version = coalesce(v_price.version, 0)
+        and a.headroom_until >= clock_timestamp()
         and (a.headroom_plan = any (v_price.plain_except)) is not true
         and case when p_hold.idempotency_key is not null
             then ducto.is_new_key(p_hold.account_id, p_hold.idempotency_key) else true end

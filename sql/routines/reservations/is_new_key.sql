@@ -1,13 +1,12 @@
 -- Whether nothing of the account carries the key yet, neither entry nor hold. Volatile, so that an
--- update that asks, where it has waited for the account's row, sees what was written meanwhile.
+-- update that asks, where it has waited for the account's row, sees what was written meanwhile. Its
+-- only caller, ducto.hold_headroom, has it planned without sequential scans.
 create or replace function ducto.is_new_key(p_account_id text, p_idempotency_key text)
 returns boolean
 language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off
-set jit = off
 as $$
 begin
     return not exists (

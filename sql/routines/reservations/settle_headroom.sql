@@ -19,7 +19,8 @@ declare
     v_hold ducto.reservation;
     v_price ducto.linear;
     v_account ducto.account;
-    v_now timestamptz := ducto.now();
+    v_version integer;
+    v_now timestamptz := clock_timestamp();
     v_entry_id bigint;
     v_free numeric;
     v_balance numeric;
@@ -30,15 +31,18 @@ begin
     where r.reservation_id = p_reservation_id and r.closed_at is null and r.expires_at > v_now;
     if p_metrics is not null then
         v_price := ducto.linear_cost(p_metrics);
+        v_version := v_price.version;
     else
         v_price.version := v_hold.pricing_version;
         v_price.exact := trim_scale(
             coalesce(p_amount, greatest(v_hold.amount - v_hold.charged, 0))
         );
         v_price.cost := v_price.exact;
+        select c.version into v_version from ducto.credit_pricing_config c where c.active;
     end if;
     if v_price.cost is null or (v_price.version = v_hold.pricing_version) is not true
         or v_hold.plan_key = any (v_price.plain_except)
+        or current_setting('ducto.clock', true) <> ''
     then
         return null;
     end if;
@@ -50,10 +54,8 @@ begin
         and (v_hold.floor <= a.hold_floor
             or a.hold_floor is not null and v_price.cost <= v_hold.held)
         and a.headroom >= v_price.cost
-        and a.headroom_version = coalesce(
-            (select c.version from ducto.credit_pricing_config c where c.active), 0
-        )
-        and a.headroom_until >= ducto.now()
+        and a.headroom_version = coalesce(v_version, 0)
+        and a.headroom_until >= clock_timestamp()
         -- Never what another hold has claimed.
         and a.balance + a.allowance - a.drawn - (a.held - v_hold.held) >= v_price.cost
     returning a.* into v_account;
@@ -61,7 +63,7 @@ begin
         return null;
     end if;
     -- Dated after what it may have waited for.
-    v_now := least(ducto.now(), v_account.headroom_until);
+    v_now := least(clock_timestamp(), v_account.headroom_until);
     update ducto.credit_reservations r set
         charged = r.charged + v_price.cost,
         held = 0,

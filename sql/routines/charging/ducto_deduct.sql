@@ -26,7 +26,6 @@ declare
     v_exact numeric;
     v_cost numeric;
     v_model text;
-    v_breakdown jsonb;
     v_free numeric;
     v_lot_id bigint;
     v_plan_key text;
@@ -56,10 +55,6 @@ begin
             else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end;
     if found then
         v_cost := trim_scale(round(v_exact, v_scale));
-        v_breakdown := concat(
-            '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', trim_scale(v_exact),
-            ',"total":', v_cost, '}'
-        )::jsonb;
         update ducto.credit_accounts a set
             drawn = a.drawn + v_cost,
             headroom = a.headroom - v_cost
@@ -81,15 +76,15 @@ begin
             -- Within the headroom's time, also where it ends between the two looks at the clock.
             least(clock_timestamp(), a.headroom_until)
         into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
-        if not found and cardinality(v_plain_except) = 0 and length(p_user_id) between 1 and 200
-        then
+        if not found then
             select d.lot_id, d.plan_key, d.free, d.balance_after, d.available_after, d.created_at,
                 d.result
             into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at, v_result
             from ducto.charge_closed(
                 p_user_id, p_user_id, p_metrics, null, p_idempotency_key, p_metadata,
                 p_occurred_at, row(v_version, v_plain_except, v_exact, v_cost)::ducto.linear
-            ) d;
+            ) d
+            where cardinality(v_plain_except) = 0 and length(p_user_id) between 1 and 200;
         end if;
     end if;
     if v_created_at is not null then
@@ -101,14 +96,22 @@ begin
             p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
             nullif(v_available, v_balance), v_free, case when v_cost > 0.0 then v_lot_id end,
             p_metrics, v_model, p_metrics ->> 'operation',
-            case when v_exact <> v_cost then v_breakdown end,
+            case when v_exact <> v_cost then jsonb_build_object(
+                'model', trim_scale(v_exact), 'tools', 0, 'search', 0, 'cache', 0, 'fixed', 0,
+                'total', v_cost
+            ) end,
             v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
             v_created_at
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
             'ok', t.id, p_user_id, null, v_model, v_cost, v_free, v_cost - v_free,
-            trim_scale(v_balance), trim_scale(v_available), v_version, v_breakdown, '[]', false
+            trim_scale(v_balance), trim_scale(v_available), v_version, coalesce(
+                t.breakdown, concat(
+                    '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', v_cost,
+                    ',"total":', v_cost, '}'
+                )::jsonb
+            ), '[]', false
         )::ducto.receipt)
         into v_result;
         if found then

@@ -18,7 +18,7 @@ declare
     v_price numeric;
     v_cost numeric;
 begin
-    select r.plain_scale, r.plain_except, r.code, r.constants, r.names into v_rate
+    select r.plain_scale, r.plain_except, r.code, r.constants, r.names, r.factors into v_rate
     from ducto.credit_rates r
     where r.version = p_version and r.plan_key = '' and r.section = 'models'
         and r.key = p_metrics ->> 'model';
@@ -27,7 +27,7 @@ begin
         select
             case when starts_with(p_metrics ->> 'model', r.key) then r.plain_scale end
                 as plain_scale,
-            r.plain_except, r.code, r.constants, r.names
+            r.plain_except, r.code, r.constants, r.names, r.factors
         into v_rate
         from ducto.credit_rates r
         where r.version = p_version and r.plan_key = '' and r.section = 'models'
@@ -55,23 +55,28 @@ begin
     then
         return ducto.price_in_full(p_version, p_plan_key, p_metrics);
     end if;
-    -- A sum of products of a metric and a constant needs no machine: none of them is negative, so
-    -- that only the sum can be too large.
-    v_price := case v_rate.code
-        when '{2,1,1,1,5,0}' then
-            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
-        when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0}' then
-            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
-            + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
-        when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0,2,3,1,3,5,0,3,0}' then
-            coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
-            + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
-            + coalesce((v_numbers -> v_rate.names[3])::numeric, 0) * v_rate.constants[3]
-        else (
+    if v_rate.factors is not null then
+        -- A sum of products of a metric and a constant needs no machine: none of them is negative,
+        -- so that only the sum can be too large.
+        v_price := case v_rate.code
+            when '{2,1,1,1,5,0}' then
+                coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+            when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0}' then
+                coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+                + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
+            when '{2,1,1,1,5,0,2,2,1,2,5,0,3,0,2,3,1,3,5,0,3,0}' then
+                coalesce((v_numbers -> v_rate.names[1])::numeric, 0) * v_rate.constants[1]
+                + coalesce((v_numbers -> v_rate.names[2])::numeric, 0) * v_rate.constants[2]
+                + coalesce((v_numbers -> v_rate.names[3])::numeric, 0) * v_rate.constants[3]
+            end;
+    end if;
+    if v_price is null then
+        v_price := (
             ducto.run_program(v_rate.code, v_rate.constants, v_rate.names, v_numbers)
-        ).value end;
+        ).value;
+    end if;
     v_cost := round(v_price, v_rate.plain_scale);
-    if v_price between 0 and 1e26 and v_cost < 1e26 then
+    if v_price between 0.0 and 1e26 and v_cost < 1e26 then
         return concat(
             '{"model":', p_metrics -> 'model', ',"warnings":[],"cost":', trim_scale(v_cost),
             ',"breakdown":{"tools":0,"search":0,"cache":0,"fixed":0,"model":',

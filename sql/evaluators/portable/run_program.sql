@@ -52,7 +52,7 @@ begin
             value := v_stack[v_depth];
             v_depth := v_depth - 1;
         elsif v_op between 18 and 21 then
-            v_jump := v_op = 18 or (value = 0) <> (v_op = 21);
+            v_jump := v_op = 18 or (value = 0.0) <> (v_op = 21);
             if v_jump then
                 v_at := 2 * p_code[v_at - 1] - 1;
             end if;
@@ -92,12 +92,12 @@ begin
             when 16 then (value >= v_operand)::integer
             when 17 then (value > v_operand)::integer
             when 10 then -value
-            when 11 then (value = 0)::integer
-            when 6 then case when v_operand <> 0 then
+            when 11 then (value = 0.0)::integer
+            when 6 then case when v_operand <> 0.0 then
                 sign(value) * sign(v_operand) * 0.000000000000000000000001
-                * div(2e24 * abs(value) + abs(v_operand), 2 * abs(v_operand)) end
-            when 7 then case when v_operand <> 0 then div(value, v_operand) end
-            when 8 then case when v_operand <> 0 then mod(value, v_operand) end
+                * div(2e24 * abs(value) + abs(v_operand), 2.0 * abs(v_operand)) end
+            when 7 then case when v_operand <> 0.0 then div(value, v_operand) end
+            when 8 then case when v_operand <> 0.0 then mod(value, v_operand) end
             else value end;
         exit when value is null or abs(value) > 1e26 or scale(value) > 1000;
     end loop;

@@ -42,7 +42,7 @@ PG_CRON: LiteralString = """
     create function cron.unschedule(bigint) returns boolean language sql return true;
 """
 WRITES_HEADROOM = {
-    "charge",
+    "replay_drawn",
     "draw_headroom",
     "ducto_deduct",
     "draw_together",

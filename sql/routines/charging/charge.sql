@@ -11,7 +11,8 @@ create or replace function ducto.charge(
     p_metadata jsonb,
     p_occurred_at timestamptz,
     p_raise boolean,
-    p_drawn numeric default null
+    p_linear ducto.linear default null,
+    p_drawn boolean default false
 )
 returns jsonb
 language plpgsql
@@ -29,10 +30,9 @@ declare
     );
     v_version integer;
     v_plan_key text;
-    v_account ducto.account;
     v ducto.drawn;
 begin
-    if v_result is null and p_drawn is null then
+    if v_result is null and not p_drawn then
         select a.headroom_plan, a.headroom_version into v_plan_key, v_version
         from ducto.credit_accounts a
         where a.account_id = p_account_id and a.headroom > 0.0
@@ -40,13 +40,13 @@ begin
         if found then
             v := ducto.draw_headroom(
                 p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, v_version,
-                v_plan_key
+                v_plan_key, p_linear
             );
         end if;
         if v.cost is null then
             v := ducto.charge_closed(
                 p_account_id, p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata,
-                p_occurred_at
+                p_occurred_at, case when p_linear.cost is null then p_linear end
             );
             v_result := v.result;
         end if;
@@ -79,15 +79,9 @@ begin
         end if;
     end if;
     if v_result is null then
-        update ducto.credit_accounts a set
-            drawn = a.drawn - coalesce(v.cost, p_drawn),
-            headroom = a.headroom + coalesce(v.cost, p_drawn)
-        where a.account_id = p_account_id
-        returning a.* into v_account;
-        v_result := coalesce(
-            ducto.find_replay(v_account, p_actor_id, p_metrics, p_amount, null, p_occurred_at,
-                p_idempotency_key),
-            ducto.check_hold_key(p_account_id, p_idempotency_key, null)
+        v_result := ducto.replay_drawn(
+            p_account_id, p_actor_id, p_metrics, p_amount, p_occurred_at, p_idempotency_key,
+            coalesce(v.cost, p_linear.cost)
         );
     end if;
     if p_raise is null or v_result ->> 'status' = 'ok' then
@@ -97,8 +91,9 @@ begin
 end
 $$;
 comment on function ducto.charge(
-    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, numeric
+    text, text, jsonb, numeric, text, jsonb, timestamptz, boolean, ducto.linear, boolean
 ) is
     'Charges p_metrics, or p_amount where they are null, of p_actor_id to p_account_id. p_raise: '
     'true raises what may not happen, false records and returns a denial, null returns anything. '
-    'p_drawn: what was already taken out of the headroom, before the key turned out to be used.';
+    'p_linear: the price, where it is already known; its version 0: it is no sum of products. '
+    'p_drawn: it was already taken out of the headroom, before the key turned out to be used.';

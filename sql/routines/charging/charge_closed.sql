@@ -30,12 +30,14 @@ begin
     if v_now >= v_account.stale_at or v_terms.allowance_due then
         v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
     end if;
-    if p_linear.version is null then
-        v_price := ducto.draft_price(p_metrics, p_amount, v_terms.version, v_terms.plan_key);
+    if v_cost is null then
+        v_price := ducto.draft_price(
+            p_metrics, p_amount, v_terms.version, v_terms.plan_key, p_linear
+        );
         v_cost := (v_price -> 'cost')::numeric;
     end if;
     if v_cost is not null and not v_account.has_caps
-        and (p_linear.version = v_terms.version) is not false
+        and (p_linear.cost is null or p_linear.version = v_terms.version)
         and not (v_account.keyed_holds and p_idempotency_key is not null)
         and (v_account.kind = 'user'
             or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
@@ -62,4 +64,4 @@ comment on function ducto.charge_closed(
 ) is
     'What was drawn, and the ledger row is still to be written; or the result of a charge in full, '
     'which has written it or may not happen. p_linear: the price under every plan, where it is '
-    'already known.';
+    'already known, and the version 0 where it is known to be no sum of products.';

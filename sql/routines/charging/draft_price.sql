@@ -39,5 +39,5 @@ begin
 end
 $$;
 comment on function ducto.draft_price(jsonb, numeric, integer, text, ducto.linear) is
-    'p_linear: of ducto.linear_cost, where it is already known. With it, the price also says which '
-    'rate it is of.';
+    'p_linear: of ducto.linear_cost, where it is already known; its version 0: there is none. With '
+    'it, the price also says which rate it is of.';

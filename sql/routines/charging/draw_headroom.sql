@@ -8,7 +8,8 @@ create or replace function ducto.draw_headroom(
     p_amount numeric,
     p_idempotency_key text,
     p_version integer,
-    p_plan_key text
+    p_plan_key text,
+    p_linear ducto.linear default null
 )
 returns ducto.drawn
 language plpgsql
@@ -20,7 +21,9 @@ set jit = off
 as $$
 declare
     v_drawn ducto.drawn;
-    v_price constant jsonb := ducto.draft_price(p_metrics, p_amount, p_version, p_plan_key);
+    v_price constant jsonb := ducto.draft_price(
+        p_metrics, p_amount, p_version, p_plan_key, p_linear
+    );
     v_cost constant numeric := (v_price -> 'cost')::numeric;
 begin
     update ducto.credit_accounts a set

@@ -123,7 +123,8 @@ begin
     return ducto.charge(
         p_user_id, p_user_id, coalesce(p_metrics, 'null'), null, p_idempotency_key, p_metadata,
         p_occurred_at, coalesce(p_raise, true),
-        case when v_created_at is not null then v_cost end
+        row(coalesce(v_version, 0), v_plain_except, v_exact, v_cost)::ducto.linear,
+        v_created_at is not null
     );
 end
 $$;

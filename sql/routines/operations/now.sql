@@ -6,15 +6,13 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    v_clock text := current_setting('ducto.clock', true);
 begin
     -- Not now(): a charge that waited for a lock must be dated after the one it waited for.
-    if v_clock is null or v_clock = '' then
+    if (current_setting('ducto.clock', true) <> '') is not true then
         return clock_timestamp();
     end if;
     if exists (select from ducto.settings s where s.key = 'test_clock' and s.value = 'on') then
-        return v_clock::timestamptz;
+        return current_setting('ducto.clock')::timestamptz;
     end if;
     return clock_timestamp();
 end

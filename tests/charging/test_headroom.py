@@ -447,16 +447,33 @@ def test_a_hold_and_its_settlement_stay_within_it(priced: Connection) -> None:
     assert headroom(priced, "ann") == D("78.999999999999")
     hold = one(priced, "select ducto_reserve('ann', 10, p_idempotency_key => 'k')")
     assert (hold["available"], account(priced, "ann")["held"]) == (89, 10)
-    assert headroom(priced, "ann") == D("68.999999999999")
+    # As far as the threshold; what is available reaches further.
+    assert headroom(priced, "ann") == D("78.999999999999")
     settled = one(priced, "select ducto_settle(%s, null, 4)", hold["reservation_id"])
     assert (settled["balance_after"], settled["available_after"]) == (95, 95)
-    # What was freed comes back when the headroom is opened anew.
-    assert headroom(priced, "ann") == D("64.999999999999")
+    assert headroom(priced, "ann") == D("74.999999999999")
     row = account(priced, "ann")
     assert (row["drawn"], row["held"], row["balance"]) == (5, 0, 100)
     again = one(priced, "select ducto_settle(%s, null, 4)", hold["reservation_id"])
     assert again == {**settled, "replayed": True}
     assert one(priced, "select ducto_get_balance('ann')")["balance"] == 95
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_a_hold_is_of_what_all_lots_hold(priced: Connection) -> None:
+    for _ in range(3):
+        priced.execute("select ducto_add_credits('ann', 30, 'purchase')")
+    use(priced, "ann", 1000)
+    assert headroom(priced, "ann") == 29
+    hold = one(priced, "select ducto_reserve('ann', 65)")
+    assert (hold["available"], account(priced, "ann")["held"]) == (24, 65)
+    assert headroom(priced, "ann") == 24
+    with pytest.raises(psycopg.Error, match="needs 25"):
+        one(priced, "select ducto_reserve('ann', 25)")
+    one(priced, "select ducto_reserve('ann', 24)")
+    assert (headroom(priced, "ann"), account(priced, "ann")["drawn"]) == (0, 1)
+    settled = one(priced, "select ducto_settle(%s)", hold["reservation_id"])
+    assert (settled["balance_after"], settled["available_after"]) == (24, 0)
     assert priced.execute("select * from ducto_check()").fetchall() == []
 
 

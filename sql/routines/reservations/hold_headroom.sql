@@ -1,6 +1,6 @@
--- A hold within the account's headroom, as ducto_deduct has a charge: the headroom shrinks by what
--- is set aside, and ends with the hold's deadline. Null: it is not within it, and ducto.hold
--- decides.
+-- A hold while the account's headroom is open, as ducto_deduct has a charge: it takes what is
+-- available above the floor, or of the allowance, from whichever lot. The headroom keeps to the
+-- rest of that, and ends with the hold's deadline. Null: something is to be decided, by ducto.hold.
 create or replace function ducto.hold_headroom(
     p_hold ducto.reservation,
     p_amount numeric,
@@ -32,13 +32,17 @@ begin
     v_hold.expires_at := v_now + make_interval(secs => p_ttl_seconds);
     update ducto.credit_accounts a set
         held = a.held + v_price.cost,
-        headroom = a.headroom - v_price.cost,
+        headroom = least(
+            a.headroom, a.allowance + greatest(a.balance - a.hold_floor, 0.0) - a.drawn - a.held
+                - v_price.cost
+        ),
         headroom_until = least(a.headroom_until, v_hold.expires_at - interval '1 microsecond'),
         stale_at = least(a.stale_at, v_hold.expires_at),
         keyed_holds = a.keyed_holds or p_hold.idempotency_key is not null
     where a.account_id = p_hold.account_id
         and a.hold_floor is not null
-        and a.headroom >= v_price.cost
+        and a.allowance + greatest(a.balance - a.hold_floor, 0.0) - a.drawn - a.held
+            >= v_price.cost
         and a.headroom_version = coalesce(v_price.version, 0)
         and a.headroom_until >= clock_timestamp()
         and (a.headroom_plan = any (v_price.plain_except)) is not true

@@ -572,8 +572,39 @@ create type ducto.receipt as (
 comment on type ducto.receipt is
     'The result of a charge: to_jsonb makes it an object at half the cost of naming each key.';
 
+create type ducto.plain_parts as (
+    cache integer,
+    fixed integer,
+    model numeric,
+    tools integer,
+    total numeric,
+    search integer
+);
+comment on type ducto.plain_parts is
+    'The breakdown of a price that is the model''s alone.';
+create type ducto.plain_receipt as (
+    cost numeric,
+    model text,
+    amount numeric,
+    status text,
+    team_id text,
+    user_id text,
+    replayed boolean,
+    warnings jsonb,
+    breakdown ducto.plain_parts,
+    balance_after numeric,
+    transaction_id bigint,
+    available_after numeric,
+    pricing_version integer,
+    allowance_consumed numeric
+);
+comment on type ducto.plain_receipt is
+    'The result of a usual charge of a batch: a receipt with its keys in the order in which jsonb '
+    'keeps them, so that none has to be sorted.';
+
 create type ducto.booking as (
     place integer,
+    account_id text,
     metrics jsonb,
     exact numeric,
     cost numeric,
@@ -583,8 +614,8 @@ create type ducto.booking as (
     occurred_at timestamptz
 );
 comment on type ducto.booking is
-    'A charge of a batch. place: in the batch, from 1; change: what it and those before it of its '
-    'account take.';
+    'A charge of a batch. place: in the batch, from 1; account_id: who pays; exact, cost: its '
+    'price; change: what it and those before it of its account take.';
 
 create type ducto.granted as (account ducto.account, entry ducto.entry);
 comment on type ducto.granted is 'An entry, and the account after it, not yet saved.';

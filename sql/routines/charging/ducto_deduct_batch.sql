@@ -8,8 +8,7 @@ set jit = off
 as $$
 declare
     v_items jsonb[];
-    v_places integer[];
-    v_drawn jsonb;
+    v_drawn record;
     v_results jsonb[];
     v_one record;
 begin
@@ -20,23 +19,29 @@ begin
             'p_charges', 'Charges are a JSON array of at most 1000 objects.'
         ));
     end if;
+    select d.* into v_drawn
+    from ducto.draw_together(ducto.price_together(p_charges), false) d;
+    if cardinality(v_drawn.places) = jsonb_array_length(p_charges) then
+        return v_drawn.results;
+    end if;
     v_items := array(select jsonb_array_elements(p_charges));
-    perform ducto.lock_together(v_items);
     loop
-        select d.places, d.results into v_places, v_drawn from ducto.draw_together(v_items) d;
-        if cardinality(v_places) = cardinality(v_items) then
-            return v_drawn;
+        for v_nth in 1 .. cardinality(v_drawn.places) loop
+            v_results[v_drawn.places[v_nth]] := v_drawn.results -> v_nth - 1;
+            v_items[v_drawn.places[v_nth]] := null;
+        end loop;
+        if v_drawn.again then
+            perform ducto.lock_together(v_items);
+        else
+            -- What was charged before stands in the way of the others of its account.
+            for v_one in select r.place, r.result from ducto.replay_together(v_items) r loop
+                v_results[v_one.place] := v_one.result;
+                v_items[v_one.place] := null;
+            end loop;
+            exit when not found;
         end if;
-        for v_nth in 1 .. coalesce(cardinality(v_places), 0) loop
-            v_results[v_places[v_nth]] := v_drawn -> v_nth - 1;
-            v_items[v_places[v_nth]] := null;
-        end loop;
-        -- What was charged before stands in the way of the others of its account.
-        for v_one in select r.place, r.result from ducto.replay_together(v_items) r loop
-            v_results[v_one.place] := v_one.result;
-            v_items[v_one.place] := null;
-        end loop;
-        exit when not found;
+        select d.* into v_drawn
+        from ducto.draw_together(ducto.price_together(to_jsonb(v_items)), true) d;
     end loop;
     for v_index in 1 .. cardinality(v_items) loop
         if v_items[v_index] is not null then
@@ -45,7 +50,7 @@ begin
             );
         end if;
     end loop;
-    return coalesce(to_jsonb(v_results), '[]');
+    return to_jsonb(v_results);
 end
 $$;
 comment on function public.ducto_deduct_batch(jsonb) is

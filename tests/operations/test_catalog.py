@@ -96,7 +96,7 @@ def test_plpgsql_check_finds_nothing(both: Connection) -> None:
             -- They look anew in an update that has waited, which stable ones would not.
             and (
                 c.message <> 'routine is marked as VOLATILE, should be STABLE'
-                or r.proname not in ('may_spend', 'check_hold_key', 'is_new_key')
+                or r.proname not in ('may_spend', 'check_hold_key')
             )
         """,
     )

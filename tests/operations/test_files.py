@@ -22,6 +22,7 @@ HOT = (
     "ducto_deduct",
     "give_back",
     "hold",
+    "hold_headroom",
     "open_headroom",
     "price_in_full",
     "price_plpython",

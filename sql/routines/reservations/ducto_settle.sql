@@ -21,7 +21,6 @@ declare
 begin
     if p_final is not false and p_idempotency_key is null and p_metadata = '{}'
         and (p_amount is null or p_metrics is null)
-        and (p_amount is null or ducto.check_amount('p_amount', p_amount) is null)
     then
         v_result := ducto.settle_headroom(p_reservation_id, p_metrics, p_amount);
         if v_result is not null then

@@ -12,7 +12,6 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set jit = off
 as $$
 declare
     v_price ducto.linear;
@@ -46,8 +45,6 @@ begin
         and a.headroom_version = coalesce(v_price.version, 0)
         and a.headroom_until >= clock_timestamp()
         and (a.headroom_plan = any (v_price.plain_except)) is not true
-        and case when p_hold.idempotency_key is not null
-            then ducto.is_new_key(p_hold.account_id, p_hold.idempotency_key) else true end
     returning a.* into v_account;
     if not found then
         return null;
@@ -57,7 +54,8 @@ begin
         account_id, actor_id, amount, held, capped, counted, operation, model, expires_at,
         pricing_version, plan_key, floor, metrics, idempotency_key, fingerprint, metadata,
         created_at
-    ) values (
+    )
+    select
         p_hold.account_id, p_hold.actor_id, v_price.cost, v_price.cost,
         -- What no unclaimed allowance pays would leave the balance.
         v_price.cost - least(v_price.cost, greatest(
@@ -67,8 +65,21 @@ begin
         v_price.cost > 0, p_hold.operation, p_hold.metrics ->> 'model', v_hold.expires_at,
         nullif(v_account.headroom_version, 0), v_account.headroom_plan, v_account.hold_floor,
         p_hold.metrics, p_hold.idempotency_key, p_hold.fingerprint, p_hold.metadata, v_now
+    where p_hold.idempotency_key is null or p_hold.idempotency_key is distinct from (
+        -- The first key from here on: in this order only the index of keys has them.
+        select t.idempotency_key from ducto.credit_transactions t
+        where t.account_id = p_hold.account_id and t.idempotency_key >= p_hold.idempotency_key
+        order by t.idempotency_key
+        limit 1
     )
+    on conflict (account_id, idempotency_key) do nothing
     returning r.* into v_hold;
+    if not found then
+        -- The key is used. Headroom that ends too early is no harm.
+        update ducto.credit_accounts a set held = a.held - v_price.cost
+        where a.account_id = p_hold.account_id;
+        return null;
+    end if;
     perform ducto.tell_hold(v_hold, v_now);
     return ducto.hold_result(v_hold, v_account, false);
 end

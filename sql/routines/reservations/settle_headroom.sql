@@ -13,7 +13,6 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
-set jit = off
 as $$
 declare
     v_hold ducto.reservation;
@@ -32,7 +31,7 @@ begin
     if p_metrics is not null then
         v_price := ducto.linear_cost(p_metrics);
         v_version := v_price.version;
-    else
+    elsif ducto.check_amount('p_amount', coalesce(p_amount, 0.0)) is null then
         v_price.version := v_hold.pricing_version;
         v_price.exact := trim_scale(
             coalesce(p_amount, greatest(v_hold.amount - v_hold.charged, 0))

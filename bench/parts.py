@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import psycopg
 
 from bench import analytics, imports, pricing, size
+from bench import first as sessions
 from bench.figures import Budget, Figure, figure
 from bench.lab import EVALUATORS, FEW, HISTORY_ACCOUNTS, METRICS, Lab, bulk, settle
 from bench.pgbench import BenchError, Comparison, Script
@@ -22,7 +23,6 @@ HOT_CLIENTS = 32
 BATCH = 100
 # More than any machine gets through: an empty batch would be fast for nothing.
 BATCHES_PER_SECOND = 400
-FRESH_SESSIONS = 20
 MIGRATIONS = 3
 FLOOR = "of the floor"
 
@@ -195,23 +195,7 @@ def hot(lab: Lab) -> Iterator[Figure]:
 
 def first(lab: Lab) -> Iterator[Figure]:
     """The first charge of a session, as its client waits for it."""
-    for evaluator in EVALUATORS:
-        dsn = lab.charging(evaluator)
-        times = [first_charge(dsn, number) for number in range(FRESH_SESSIONS)]
-        yield figure(
-            "first", "first charge of a session", NAMES[evaluator], "ms", times, FIRST[evaluator]
-        )
-
-
-def first_charge(dsn: str, number: int) -> float:
-    """Milliseconds from sending the charge to its result, on a connection just made."""
-    with psycopg.connect(dsn, autocommit=True) as link:
-        started = time.perf_counter()
-        link.execute(
-            "select ducto_deduct(%s, %s::jsonb, %s)",
-            [f"user_{number + 1}", dumps(METRICS), f"first {number}"],
-        )
-        return (time.perf_counter() - started) * 1000
+    yield from sessions.first(lab, NAMES)
 
 
 def migration(lab: Lab) -> Iterator[Figure]:
@@ -317,10 +301,6 @@ GROWTH = Budget(0.9)
 HISTORY = Budget(0.95)
 BATCHED = Budget(12)
 HOT = Budget(1.0)
-FIRST: dict[Evaluator, Budget] = {
-    "plpython": Budget(40, at_least=False),
-    "portable": Budget(5, at_least=False),
-}
 MIGRATE = Budget(2, at_least=False)
 
 PLANNED = {

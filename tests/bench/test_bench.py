@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench import analytics, imports, parts, size
+from bench import analytics, first, imports, parts, size
 from bench import lab as laboratory
 from bench.__main__ import arguments, main
 from bench.figures import Budget, figure
@@ -179,6 +179,22 @@ def test_what_a_charge_writes_and_locks_is_counted(
     assert (
         5 <= figures["locks, plain"].value <= figures["locks, looked at each time, two caps"].value
     )
+    assert violations(opened.dsn("charging_portable")) == []
+
+
+@needs_programs
+def test_first_charges_of_sessions_are_timed_beside_the_floors(
+    opened: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first, "SESSIONS", 2)
+    monkeypatch.setattr(first, "EVALUATORS", ("portable",))
+    figures = list(parts.PARTS["first"].measure(opened))
+    assert [(each.name, each.budget) for each in figures] == [
+        ("within the headroom", first.QUICKLY),
+        ("its headroom closed", first.QUICKLY),
+        ("a price that is no sum of products", first.QUICKLY),
+    ]
+    assert all(each.backend and 0 < each.backend[0] < each.backend[1] for each in figures)
     assert violations(opened.dsn("charging_portable")) == []
 
 

@@ -42,14 +42,13 @@ begin
     then
         select l.lot_id, l.free, least(l.remaining, greatest(
                 v_left - p_account.held - p_terms.floor_max, p_account.allowance - p_account.held
-            ))
-        into v_lot_id, v_free, v_room
+            )), least(p_account.stale_at, case when p_terms.plan_key is not null
+                then p_account.allowance_until end)
+        into v_lot_id, v_free, v_room, v_until
         from ducto.credit_lots l
         where l.account_id = p_account.account_id and l.live and l.effective_at <= p_now
         order by l.free desc, l.priority, l.expires_at, l.category desc, l.lot_id
         limit 1;
-        v_until := least(p_account.stale_at, case when p_terms.plan_key is not null
-            then p_account.allowance_until end);
     end if;
     if cardinality(p_terms.thresholds) > 0 and v_room > 0.0 then
         v_room := least(v_room, (

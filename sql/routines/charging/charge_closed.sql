@@ -24,25 +24,25 @@ declare
         v_account, p_metrics ->> 'operation', v_now
     );
     v_price jsonb;
-    v_cost numeric := p_linear.cost;
     v ducto.drawn;
 begin
     if v_now >= v_account.stale_at or v_terms.allowance_due then
         v_account := ducto.bring_up_to_date(v_account, v_terms, v_now);
     end if;
-    if v_cost is null then
+    if p_linear.cost is null then
         v_price := ducto.draft_price(
             p_metrics, p_amount, v_terms.version, v_terms.plan_key, p_linear
         );
-        v_cost := (v_price -> 'cost')::numeric;
     end if;
-    if v_cost is not null and not v_account.has_caps
-        and (p_linear.cost is null or p_linear.version = v_terms.version)
+    if coalesce(v_price ? 'cost', p_linear.version = v_terms.version)
+        and not v_account.has_caps
         and not (v_account.keyed_holds and p_idempotency_key is not null)
         and (v_account.kind = 'user'
             or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
     then
-        v := ducto.open_headroom(v_account, v_terms, null, v_now, v_cost);
+        v := ducto.open_headroom(
+            v_account, v_terms, null, v_now, coalesce(p_linear.cost, (v_price -> 'cost')::numeric)
+        );
     end if;
     if v.cost is null then
         v.result := ducto.charge_in_full(
@@ -52,7 +52,7 @@ begin
             p_actor_id, p_metrics, p_amount, p_idempotency_key, p_metadata, p_occurred_at, null,
             v_now
         );
-    else
+    elsif v_price is not null then
         v.parts := v_price -> 'breakdown';
         v.warnings := v_price -> 'warnings';
     end if;

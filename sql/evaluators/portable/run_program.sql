@@ -1,8 +1,8 @@
 -- The stack machine of the portable evaluator (docs/portable-programs.md). Guarantees: a verified
 -- program ends, since jumps only go forward, and never raises: an evaluation error is returned by
 -- name. `value` is the top of the stack, v_stack what lies under it. For speed an operand is
--- combined with the instructions that follow it (CONST MUL, then ADD, SUB, MUL) instead of being
--- pushed, and a statement does as much as it can: PL/pgSQL costs time by the statement.
+-- combined with the instructions that follow it (CONST MUL, then arithmetic or a comparison) instead
+-- of being pushed, and a statement does as much as it can: PL/pgSQL costs time by the statement.
 create or replace function ducto.run_program(
     p_code integer[],
     p_constants numeric[],
@@ -38,7 +38,9 @@ begin
                 v_operand := v_operand * p_constants[p_code[v_at + 1]];
                 v_at := v_at + 4;
             end if;
-            if p_code[v_at] not between 3 and 5 or v_at > v_end or abs(v_operand) > 1e26 then
+            if p_code[v_at] not between 3 and 8 and p_code[v_at] not between 12 and 17
+                or v_at > v_end or abs(v_operand) > 1e26
+            then
                 v_depth := v_depth + 1;
                 v_stack[v_depth] := value;
                 value := v_operand;

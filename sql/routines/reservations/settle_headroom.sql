@@ -97,14 +97,19 @@ begin
         v_balance, nullif(v_available, v_balance), v_free,
         case when v_price.cost > 0 then v_account.draw_lot end, p_metrics,
         p_metrics ->> 'model', coalesce(v_hold.operation, p_metrics ->> 'operation'),
-        case when v_price.exact <> v_price.cost
-            then ducto.model_breakdown(v_price.exact, v_price.cost) end,
+        case when v_price.exact <> v_price.cost then jsonb_build_object(
+            'model', trim_scale(v_price.exact), 'tools', 0, 'search', 0, 'cache', 0, 'fixed', 0,
+            'total', v_price.cost
+        ) end,
         v_hold.pricing_version, v_hold.plan_key, p_reservation_id, v_now
     )
     returning to_jsonb(row(
         'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free, v_price.cost - v_free,
         trim_scale(v_balance), trim_scale(v_available), t.pricing_version,
-        coalesce(t.breakdown, ducto.plain_breakdown(p_metrics, v_price.cost)), '[]', false
+        coalesce(t.breakdown, concat(
+            '{"tools":0,"search":0,"cache":0,"fixed":0,"model":',
+            case when p_metrics is null then 0 else v_price.cost end, ',"total":', v_price.cost, '}'
+        )::jsonb), '[]', false
     )::ducto.receipt)
     into v_result;
     return v_result;

@@ -1,8 +1,9 @@
 -- The stack machine of the portable evaluator (docs/portable-programs.md). Guarantees: a verified
 -- program ends, since jumps only go forward, and never raises: an evaluation error is returned by
 -- name. `value` is the top of the stack, v_stack what lies under it. For speed an operand is
--- combined with the instructions that follow it (CONST MUL, then arithmetic or a comparison) instead
--- of being pushed, and a statement does as much as it can: PL/pgSQL costs time by the statement.
+-- combined with the instructions that follow it (CONST MUL, then arithmetic or a comparison)
+-- instead of being pushed, and a statement does as much as it can: PL/pgSQL costs time by the
+-- statement.
 create or replace function ducto.run_program(
     p_code integer[],
     p_constants numeric[],

@@ -94,7 +94,10 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
 def _write(value: Any, parts: list[str], indent: int | None, depth: int) -> None:
     if depth > DEPTH_MAX:
         raise ValueError(f"JSON nested deeper than {DEPTH_MAX} levels")
-    if isinstance(value, Mapping):
+    if isinstance(value, Encoded):
+        # First, because a file's charges are all of these.
+        parts.append(value.text)
+    elif isinstance(value, Mapping):
         _write_items(list(value.items()), parts, indent, depth)
     elif isinstance(value, list | tuple):
         _write_sequence(value, parts, indent, depth)
@@ -122,8 +125,6 @@ def _scalar(value: Any) -> str:
         return encode_basestring_ascii(value.isoformat())
     if isinstance(value, UUID):
         return encode_basestring_ascii(str(value))
-    if isinstance(value, Encoded):
-        return value.text
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 

@@ -604,18 +604,19 @@ comment on type ducto.plain_receipt is
 
 create type ducto.booking as (
     place integer,
+    version integer,
     account_id text,
-    metrics jsonb,
-    exact numeric,
-    cost numeric,
-    change numeric,
     idempotency_key text,
+    cost numeric,
+    exact numeric,
+    change numeric,
+    metrics jsonb,
     metadata jsonb,
     occurred_at timestamptz
 );
 comment on type ducto.booking is
-    'A charge of a batch. place: in the batch, from 1; account_id: who pays; exact, cost: its '
-    'price; change: what it and those before it of its account take.';
+    'A charge of a batch. place: in the batch, from 1; account_id: who pays; cost, exact: its '
+    'price in that version; change: what it and those before it of its account take.';
 
 create type ducto.granted as (account ducto.account, entry ducto.entry);
 comment on type ducto.granted is 'An entry, and the account after it, not yet saved.';

@@ -25,13 +25,14 @@ set plan_cache_mode = force_generic_plan
 as $$
 begin
     with payer as materialized (
-        select g.account_id, g.cost, g.bookings, r.version, a.ctid as found, a.xmin as seen, (
+        select g.account_id, g.cost, g.bookings, a.ctid as found, a.xmin as seen, (
             g.usual
             and (g.keys < 2 or g.keys =
                 (select count(distinct b.idempotency_key) from unnest(g.bookings) b))
             and a.kind = 'user'
             and a.headroom >= g.cost
-            and a.headroom_version = r.version
+            -- Another version may have become active since the charges were priced.
+            and g.version = r.version and a.headroom_version = g.version
             and a.headroom_until >= clock_timestamp()
             and a.headroom_caps is null
             and (a.headroom_plan = any (r.plain_except)) is not true
@@ -41,7 +42,8 @@ begin
         from (
             -- A collation of its own would follow the id into every look-up.
             select i.sorted collate "default" as account_id, sum((i.b).cost) as cost,
-                count((i.b).idempotency_key) as keys, array_agg(i.b) as bookings,
+                min((i.b).version) as version, count((i.b).idempotency_key) as keys,
+                array_agg(i.b) as bookings,
                 bool_and((i.b).cost is not null and i.used is null) as usual
             from (
                 select x.b, (x.b).account_id collate "C" as sorted, k.used
@@ -69,7 +71,7 @@ begin
             drawn = a.drawn + p.cost,
             headroom = a.headroom - p.cost
         from (
-            select p.cost, p.bookings, p.version, p.seen, case when p.fits then p.found else (
+            select p.cost, p.bookings, p.seen, case when p.fits then p.found else (
                     select null::tid from ducto.credit_accounts o
                     where o.account_id = p.account_id for no key update
                 ) end as place
@@ -79,14 +81,14 @@ begin
             offset 0
         ) p
         where a.ctid = p.place and a.xmin = p.seen
-        returning p.bookings, p.version, a.draw_lot, a.draw_free, a.headroom_plan,
+        returning p.bookings, a.draw_lot, a.draw_free, a.headroom_plan,
             a.balance - case when a.draw_free then 0 else a.drawn - p.cost end as balance,
             a.balance + a.allowance - a.held - a.drawn + p.cost as available,
             least(clock_timestamp(), a.headroom_until) as created_at
     ), charge as materialized (
         select c.*, nextval('ducto.credit_transactions_id_seq') as id
         from (
-            select d.version, d.draw_lot, d.headroom_plan, d.created_at, b.*,
+            select d.draw_lot, d.headroom_plan, d.created_at, b.*,
                 b.metrics ->> 'model' as model,
                 case when d.draw_free then b.cost else 0 end as free,
                 d.balance + case when d.draw_free then 0 else b.change end as balance,

@@ -15,9 +15,9 @@ as $$
 begin
     return array(
         select row(
-            c.place, c.account_id, c.metrics, r.exact, e.cost,
+            c.place, r.version, c.account_id, c.key, e.cost, r.exact,
             sum(-e.cost) over (partition by c.account_id order by c.place),
-            c.key, c.metadata, c.occurred_at
+            c.metrics, c.metadata, c.occurred_at
         )::ducto.booking
         from (
             select u.place, u.item,
@@ -30,7 +30,7 @@ begin
             offset 0
         ) c
         left join lateral (
-            select l.scale, l.constant
+            select l.version, l.scale, l.constant
                 + coalesce((c.metrics -> l.metric_1)::numeric * l.factor_1, 0)
                 + coalesce((c.metrics -> l.metric_2)::numeric * l.factor_2, 0)
                 + coalesce((c.metrics -> l.metric_3)::numeric * l.factor_3, 0)

@@ -42,7 +42,14 @@ _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant
 
 def loads(text: str | bytes | bytearray) -> Any:
     """Parse JSON, bytes as UTF-8; fractions become Decimal, whole numbers int."""
-    return _DECODER.decode(text if isinstance(text, str) else text.decode())
+    if not isinstance(text, str):
+        text = text.decode()
+    # What decode() adds is to look for blanks around it: a fifth of the time for a short text.
+    try:
+        value, end = _DECODER.raw_decode(text)
+    except json.JSONDecodeError:
+        end = -1
+    return value if end == len(text) else _DECODER.decode(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

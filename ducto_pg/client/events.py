@@ -75,6 +75,21 @@ class CreditEvent(Result):
     data: Mapping[str, Any]
     cursor: str = ""
 
+    @classmethod
+    def parse(cls, answer: Mapping[str, Any]) -> Self:
+        """Read a row of the feed into this event; DatabaseError if it is none."""
+        try:
+            # They come by the thousand, and what a driver has read needs no converting.
+            if type(answer["occurred_at"]) is datetime and type(answer["event_id"]) is int:
+                return cls(
+                    raw=answer, event_id=answer["event_id"], type=answer["type"],
+                    user_id=answer["user_id"], occurred_at=answer["occurred_at"],
+                    team_id=answer["team_id"], data=answer["data"], cursor=answer["cursor"],
+                )  # fmt: skip
+        except (KeyError, TypeError):
+            pass
+        return super(CreditEvent, cls).parse(answer)
+
 
 Handler: TypeAlias = Callable[[CreditEvent], Any]
 EmitHandler: TypeAlias = Callable[[str, Mapping[str, Any]], Any]

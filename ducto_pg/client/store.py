@@ -123,7 +123,7 @@ class _JsonLoader(Loader):
     """Reads json and jsonb without ever making a float, whatever the connection is set to."""
 
     def load(self, data: bytes | bytearray | memoryview) -> Any:
-        return exact_json.loads(bytes(data))
+        return exact_json.loads(str(data, "utf-8"))
 
 
 def check_store(store: object) -> None:

@@ -19,6 +19,24 @@ create type ducto.event as (
 );
 comment on type ducto.event is 'An event as consumers get it.';
 
+create type ducto.charge_data as (
+    transaction_id bigint,
+    cost numeric,
+    allowance_consumed numeric,
+    amount numeric,
+    balance_after numeric,
+    model text,
+    operation text,
+    metrics jsonb,
+    pricing_version integer,
+    reservation_id uuid,
+    occurred_at timestamptz,
+    idempotency_key text,
+    metadata jsonb
+);
+comment on type ducto.charge_data is
+    'The data of credits.deducted. Most events are: a type costs a quarter less than naming keys.';
+
 create type ducto.running_writer as (
     xid xid8,
     low bigint

@@ -157,13 +157,15 @@ def happened(ledger: Ledger) -> list[dict[str, Any]]:
             -- All that is visible once the transaction after this one has ended.
             select format('%s:%s:', n, n) from (select pg_current_xact_id()::text::bigint + 1) x (n)
         ) as s (reading)
-        cross join lateral ducto.read_events(
+        cross join lateral ducto.find_events(
             jsonb_populate_record(null::ducto.event_cursors, jsonb_build_object(
                 'seen', '1:1:', 'reading', s.reading, 'lane', 0, 'lanes', 1, 'mark_id', 0,
                 'mark_xid', '0'
             )),
             0, 9000000000000000000, null, 1000
-        ) e
+        ) as found (ids)
+        join ducto.told_events e on e.event_id = any (found.ids)
+        order by e.event_id
         """
     ).fetchall()
     return [row[0] for row in rows]

@@ -2,10 +2,12 @@
 -- has been restored elsewhere, where transaction ids start over.
 create or replace function ducto.cluster_id()
 returns bigint
-language sql
+language plpgsql
 stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-    select c.system_identifier from pg_control_system() c;
+begin
+    return (select c.system_identifier from pg_control_system() c);
+end
 $$;

@@ -23,7 +23,9 @@ begin
     v_feed.mark_id := v.event_id;
     v_feed.lane := 0;
     v_feed.lanes := 1;
-    select e.* into v_event from ducto.read_events(v_feed, v.event_id - 1, v.event_id, null, 1) e;
+    select e.* into v_event
+    from ducto.told_events e
+    where e.event_id = any (ducto.find_events(v_feed, v.event_id - 1, v.event_id, null, 1));
     if not found then
         select (d.event).* into v_event from ducto.event_dead_letters d
         where d.consumer = p_consumer and d.event_id = v.event_id;

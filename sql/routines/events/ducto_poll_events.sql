@@ -1,3 +1,5 @@
+-- Planned once a session, by the keys, how long the ledger may be: planning anew would cost as much
+-- as finding a hundred events.
 create or replace function public.ducto_poll_events(
     p_consumer text,
     p_limit integer default 100,
@@ -17,6 +19,9 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     -- Before any lock gives this transaction an id: what is younger draws greater event ids.
@@ -24,7 +29,8 @@ declare
     v_last_id bigint := ducto.last_event_id();
     v_cluster bigint := ducto.cluster_id();
     v_batch bigint := nextval('ducto.event_batches');
-    v_found ducto.event[];
+    v_letters integer;
+    v_found bigint[] := array[]::bigint[];
     v_lane integer;
     v ducto.event_cursors;
 begin
@@ -32,13 +38,13 @@ begin
     perform public.ducto_create_consumer(
         p_consumer, case when starts_with(p_consumer, 'tail-') then 'now' else 'start' end
     );
-    v_found := ducto.poll_dead_letters(p_consumer, p_limit, v_batch, p_lease_seconds);
+    v_letters := ducto.poll_dead_letters(p_consumer, p_limit, v_batch, p_lease_seconds);
     for v_lane in
         select c.lane from ducto.event_cursors c
         where c.consumer = p_consumer
         order by c.handed_at nulls first, c.lane
     loop
-        exit when cardinality(v_found) >= p_limit;
+        exit when v_letters + cardinality(v_found) >= p_limit;
         select c.* into v from ducto.event_cursors c
         where c.consumer = p_consumer and c.lane = v_lane
             and (c.leased_until is null or c.leased_until <= ducto.now())
@@ -48,15 +54,22 @@ begin
             v := ducto.restart_cursor(v, v_cluster);
         end if;
         v_found := v_found || ducto.poll_lane(
-            v, v_last_id, v_is_fresh, p_types, p_limit - cardinality(v_found), v_batch,
-            p_lease_seconds
+            v, v_last_id, v_is_fresh, p_types,
+            p_limit - v_letters - cardinality(v_found), v_batch, p_lease_seconds
         );
     end loop;
+    -- As text a cursor sorts as the events of a batch do.
     return query
     select
-        ducto.event_cursor(v_batch, f.event_id), f.event_id, f.type, f.user_id, f.team_id,
-        f.occurred_at, f.data
-    from unnest(v_found) f
+        lpad(v_batch::text, 19, '0') || '-' || lpad(f.event_id::text, 19, '0'), f.event_id, f.type,
+        f.user_id, f.team_id, f.occurred_at, f.data
+    from (
+        select e.* from ducto.told_events e where e.event_id = any (v_found)
+        union all
+        select (d.event).*
+        from ducto.event_dead_letters d
+        where v_letters > 0 and d.consumer = p_consumer and d.batch = v_batch
+    ) f
     order by f.event_id;
 end
 $$;

@@ -1,10 +1,12 @@
 -- The last id that anything has drawn: whatever is visible to an older snapshot is not above it.
 create or replace function ducto.last_event_id()
 returns bigint
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(pg_sequence_last_value('ducto.credit_transactions_id_seq'), 0);
+begin
+    return coalesce(pg_sequence_last_value('ducto.credit_transactions_id_seq'), 0);
+end
 $$;

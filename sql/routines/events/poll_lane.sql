@@ -1,4 +1,5 @@
--- Hands out the next events of one lane, which the caller has locked, and moves its cursor on.
+-- Hands out the next events of one lane, which the caller has locked, as ids, and moves its cursor
+-- on.
 create or replace function ducto.poll_lane(
     p_cursor ducto.event_cursors,
     p_last_id bigint,
@@ -8,7 +9,7 @@ create or replace function ducto.poll_lane(
     p_batch bigint,
     p_lease_seconds integer
 )
-returns ducto.event[]
+returns bigint[]
 language plpgsql
 volatile
 security invoker
@@ -21,7 +22,7 @@ declare
     c_steps constant integer := 5;
     v_bounded constant boolean := ducto.tells_entries(p_types);
     v ducto.event_cursors := p_cursor;
-    v_found ducto.event[] := array[]::ducto.event[];
+    v_found bigint[] := array[]::bigint[];
     v_to_id bigint;
     v_opened boolean := false;
     v_is_idle boolean := false;
@@ -33,10 +34,10 @@ begin
             v_is_idle := v.acked_id >= v.top_id and p_cursor.reading is null;
         end if;
         v_to_id := case when v_bounded then least(v.top_id, v.acked_id + c_ids) else v.top_id end;
-        v_found := array(
-            select e from ducto.read_events(v, v.acked_id, v_to_id, p_types, p_limit) e
-        );
-        exit when cardinality(v_found) > 0;
+        if v.acked_id < v_to_id then
+            v_found := ducto.find_events(v, v.acked_id, v_to_id, p_types, p_limit);
+            exit when cardinality(v_found) > 0;
+        end if;
         v.acked_id := greatest(v.acked_id, v_to_id);
         if v_to_id >= v.top_id then
             v.seen := v.reading;
@@ -46,7 +47,7 @@ begin
     end loop;
     if cardinality(v_found) > 0 then
         v.batch := p_batch;
-        v.handed_id := v_found[cardinality(v_found)].event_id;
+        v.handed_id := v_found[cardinality(v_found)];
         v.handed_at := ducto.now();
         v.lease_seconds := p_lease_seconds;
         v.leased_until := v.handed_at + make_interval(secs => p_lease_seconds);

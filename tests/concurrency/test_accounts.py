@@ -127,6 +127,72 @@ def test_a_batch_under_the_keys_of_another_replays_it(
     assert entries(db, user) == [("purchase", 10), ("usage", -2), ("usage", -3)]
 
 
+def usage(*charges: tuple[str, int, str]) -> list[dict[str, object]]:
+    """Charges of usage, each of a user, of so many credits, under a key."""
+    return [
+        {
+            "user_id": user,
+            "metrics": {"model": "plain", "input_tokens": tokens},
+            "idempotency_key": key,
+        }
+        for user, tokens, key in charges
+    ]
+
+
+@pytest.fixture
+def opened(db: Connection, user: str) -> tuple[str, str]:
+    """Two accounts of 10 credits whose headroom is open."""
+    names = (f"{user}-anna", f"{user}-bert")
+    for name in names:
+        ask(db, grant(name, 10))
+        ask(db, use(name, 0))
+    return names
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_batch_of_usage_waits_for_one_of_its_accounts_and_charges_what_it_finds_then(
+    db: Connection, meeting: Meeting, opened: tuple[str, str], commit: bool
+) -> None:
+    anna, bert = opened
+    charges = call("select ducto_deduct_batch(%s)", usage((bert, 1, "b"), (anna, 3, "a")))
+    _, second = meeting.collide(use(anna, 2, "first"), charges, commit=commit)
+    assert [(item["status"], item["balance_after"]) for item in second.value] == [
+        ("ok", 9),
+        ("ok", 5 if commit else 7),
+    ]
+    again = ask(db, charges)
+    assert again == [item | {"replayed": True} for item in second.value]
+
+
+def test_a_batch_of_usage_replays_what_was_charged_while_it_waited(
+    meeting: Meeting, opened: tuple[str, str]
+) -> None:
+    anna, bert = opened
+    charges = usage((bert, 1, "b"), (anna, 3, "same"), (anna, 4, "a"), (anna, 9, "too much"))
+    first, second = meeting.collide(
+        use(anna, 3, "same"), call("select ducto_deduct_batch(%s)", charges)
+    )
+    assert second.value[1] == first.value | {"replayed": True}
+    assert [(item["status"], item.get("balance_after")) for item in second.value] == [
+        ("ok", 9),
+        ("ok", 7),
+        ("ok", 3),
+        ("denied", None),
+    ]
+
+
+def test_batches_of_usage_in_opposite_orders_take_turns(
+    meeting: Meeting, opened: tuple[str, str]
+) -> None:
+    anna, bert = opened
+    first, second = meeting.collide(
+        call("select ducto_deduct_batch(%s)", usage((bert, 1, "b1"), (anna, 2, "a1"))),
+        call("select ducto_deduct_batch(%s)", usage((anna, 3, "a2"), (bert, 4, "b2"))),
+    )
+    assert [item["balance_after"] for item in first.value] == [9, 8]
+    assert [item["balance_after"] for item in second.value] == [5, 5]
+
+
 def test_a_transaction_may_charge_an_account_again_while_others_wait_for_it(
     db: Connection, meeting: Meeting, user: str
 ) -> None:

@@ -110,17 +110,18 @@ begin
             c.version, c.headroom_plan, c.idempotency_key, c.metadata, c.occurred_at, c.created_at
         from charge c
     )
-    select array(select c.place from charge c), to_jsonb(array(select row(
+    select case when p_locked or not exists (select from payer p where p.found is null)
+            then array(select c.place from charge c) end,
+        to_jsonb(array(select row(
             c.cost, c.model, c.cost - c.free, 'ok', null, c.account_id, false, '[]',
             row(0, 0, trim_scale(c.exact), 0, c.cost, 0)::ducto.plain_parts,
             trim_scale(c.balance), c.id, trim_scale(c.available), c.version, c.free
         )::ducto.plain_receipt from charge c)),
-        not p_locked and (exists (select from payer p where p.found is null)
-            or (select count(*) from payer p where p.fits) > (select count(*) from drawn))
+        (select count(*) from payer p where p.fits) > (select count(*) from drawn)
     into places, results, again;
 end
 $$;
 comment on function ducto.draw_together(ducto.booking[], boolean) is
     'p_bookings: by ducto.price_together; p_locked: all their accounts are locked. places: from 1, '
-    'of those charged now; results: theirs, in the same order. again: an account is missing, and '
-    'nothing was done, or somebody else has written one meanwhile.';
+    'of those charged now; null: nothing was done, because an account is missing. results: theirs, '
+    'in the same order. again: somebody else had written an account meanwhile; now all are locked.';

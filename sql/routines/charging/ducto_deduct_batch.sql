@@ -26,13 +26,13 @@ begin
     end if;
     v_items := array(select jsonb_array_elements(p_charges));
     loop
-        for v_nth in 1 .. cardinality(v_drawn.places) loop
+        for v_nth in 1 .. coalesce(cardinality(v_drawn.places), 0) loop
             v_results[v_drawn.places[v_nth]] := v_drawn.results -> v_nth - 1;
             v_items[v_drawn.places[v_nth]] := null;
         end loop;
-        if v_drawn.again then
+        if v_drawn.places is null then
             perform ducto.lock_together(v_items);
-        else
+        elsif not v_drawn.again then
             -- What was charged before stands in the way of the others of its account.
             for v_one in select r.place, r.result from ducto.replay_together(v_items) r loop
                 v_results[v_one.place] := v_one.result;

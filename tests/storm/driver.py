@@ -88,7 +88,8 @@ class Storm:
         records: list[Record] = [
             loads(line) for log in self._logs for line in log.read_text().splitlines()
         ]
-        assert [r["failure"] for r in records if "failure" in r] == []
+        failures = [r["failure"] for r in records if "failure" in r]
+        assert not failures, failures
         assert [worker.returncode for worker in self._workers] == [0] * PROCESSES
         return records
 

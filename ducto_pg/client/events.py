@@ -330,7 +330,7 @@ class EventListener(_Listener):
             try:
                 while pending:
                     outcome = pending[0](event)
-                    if inspect.isawaitable(outcome):
+                    if outcome is not None and inspect.isawaitable(outcome):
                         runner.run(_awaited(outcome))
                     del pending[0]
                 return True

@@ -164,6 +164,20 @@ def test_the_spans_of_a_window_are_the_window_once(
         assert len(rows) < 20
 
 
+def test_half_a_span_is_read_by_itself(books: Connection) -> None:
+    start = datetime(1900, 1, 1, tzinfo=UTC) + timedelta(days=32 * 1440)
+    books.execute(
+        "insert into ducto.credit_usage_state (first_at, last_at) values (%s, %s)",
+        [start - timedelta(days=500), start + timedelta(days=500)],
+    )
+    # The second half of one span of 32 days and the first of the next.
+    rows = books.execute(
+        "select hours, sign, from_at, to_at from ducto.usage_reads('{user}', %s, %s, null)",
+        [start - timedelta(days=16), start + timedelta(days=16)],
+    ).fetchall()
+    assert rows == [(384, 1, start - timedelta(days=16), start + timedelta(days=16))]
+
+
 def test_no_report_is_compiled_anew(books: Connection) -> None:
     # The planner takes what is not rolled up yet for a third of the ledger: worth a second of JIT.
     (rows,) = books.execute(

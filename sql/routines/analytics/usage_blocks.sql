@@ -1,7 +1,6 @@
--- Takes a window apart into spans of the rollup, the longest first, each step bringing the ends
--- closer to where they shall be. A step may go too far, and what is too much is taken off again
--- (sign -1): a day less an hour is two spans, where the other hours are 23. What is left
--- (hours 0) is read from the ledger.
+-- The spans of the rollup, and of the ledger, that make a window. Of two ways, from the longest
+-- spans there may be and from the next shorter ones, the one with fewer of a day or longer: half a
+-- long span is better read by itself than as the whole less the other half.
 create or replace function ducto.usage_blocks(
     p_state ducto.credit_usage_state,
     p_scope text,
@@ -18,11 +17,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_ladder integer[];
-    v_start timestamptz;
-    v_end timestamptz;
-    v_starts timestamptz;
-    v_ends timestamptz;
-    v_most numeric;
 begin
     -- Where nothing lies outside of the window, it may as well be made of the longest spans.
     if p_start <= p_state.first_at then
@@ -42,35 +36,18 @@ begin
             and l.span * 2 <= (p_end - p_start) * 3
         order by l.hours desc
     );
-    foreach hours in array v_ladder || 0 loop
-        v_starts := v_start;
-        v_ends := v_end;
-        -- Up to three quarters are fewer rows in shorter spans; the ledger has more than any.
-        v_most := case hours when v_ladder[cardinality(v_ladder)] then 0.5 else 0.75 end;
-        v_start := ducto.usage_step(hours, v_starts, p_start, v_most);
-        v_end := ducto.usage_step(hours, v_ends, p_end, v_most);
-        -- Where both ends are still the same instant, they have nothing between them yet.
-        if v_starts is null or v_starts = v_ends then
-            sign := 1;
-            from_at := v_start;
-            to_at := v_end;
-            if from_at < to_at then
-                return next;
-            end if;
-            continue;
-        end if;
-        sign := case when v_start < v_starts then 1 else -1 end;
-        from_at := least(v_start, v_starts);
-        to_at := greatest(v_start, v_starts);
-        if from_at < to_at then
-            return next;
-        end if;
-        sign := case when v_end > v_ends then 1 else -1 end;
-        from_at := least(v_end, v_ends);
-        to_at := greatest(v_end, v_ends);
-        if from_at < to_at then
-            return next;
-        end if;
-    end loop;
+    return query
+    with ways as materialized (
+        select w.way, b.*
+        from generate_series(1, case when v_ladder[1] > 24 then 2 else 1 end) w (way)
+        cross join lateral ducto.usage_steps(v_ladder[w.way:], p_start, p_end) b
+    ), best as (
+        select w.way from ways w
+        group by w.way
+        order by sum(extract(epoch from w.to_at - w.from_at) / w.hours)
+            filter (where w.hours >= 24), w.way
+        limit 1
+    )
+    select w.hours, w.sign, w.from_at, w.to_at from ways w join best on best.way = w.way;
 end
 $$;

@@ -7,6 +7,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
 set work_mem = '128MB'
+set cpu_operator_cost = 0.001
 as $$
 declare
     v_name constant text := case p_by when 'user' then 'actor_id' else 'team_id' end;

@@ -1,6 +1,7 @@
 -- Usage of a window, summed, as reports show it: most spent first. Stable, so that the rollup, the
 -- window's edges and what is not rolled up yet are seen at one instant. Who has no charge left, of
--- what went too far and was taken back, used nothing in the window.
+-- what went too far and was taken back, used nothing in the window. Comparing is told to be cheap:
+-- users that are read in order are summed one by one, in three quarters of the time of a hash.
 create or replace function ducto.usage_totals(
     p_start timestamptz,
     p_end timestamptz,
@@ -15,6 +16,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 set jit = off
 set work_mem = '128MB'
+set cpu_operator_cost = 0.001
 as $$
 declare
     c_sums constant text[] := array[
@@ -22,7 +24,7 @@ declare
         'cache_read_tokens', 'cache_write_tokens'
     ];
     v_shown text[];
-    v_places integer[];
+    v_groups text[];
     v_read text[];
 begin
     select
@@ -30,18 +32,20 @@ begin
             case when k.is_key then k.shown when k.place = 1 then 'null::date' else 'null' end
             order by k.place
         ),
-        array_agg(k.place) filter (where k.is_key),
+        array_agg(case when k.place = 1 then '1' else k.name end) filter (where k.is_key),
         coalesce(array_agg(k.name) filter (where k.is_key), '{}')
-    into v_shown, v_places, v_read
+    into v_shown, v_groups, v_read
     from (
-        values (1, p_bucket is not null, 'happened_at', format(
+        select n.place, n.is_key, n.name, case n.place
+            when 1 then format(
                 '(date_trunc(%L, happened_at, ''UTC'') at time zone ''UTC'')::date', p_bucket
-            )),
-            (2, 'user' = any (p_by), 'actor_id', 'actor_id'),
-            (3, 'team' = any (p_by), 'team_id', 'nullif(team_id, '''')'),
-            (4, 'model' = any (p_by), 'model', 'nullif(model, '''')'),
-            (5, 'operation' = any (p_by), 'operation', 'nullif(operation, '''')')
-    ) k (place, is_key, name, shown);
+            ) else format('nullif(%I, '''') collate "default"', n.name) end as shown
+        from (
+            values (1, p_bucket is not null, 'happened_at'), (2, 'user' = any (p_by), 'actor_id'),
+                (3, 'team' = any (p_by), 'team_id'), (4, 'model' = any (p_by), 'model'),
+                (5, 'operation' = any (p_by), 'operation')
+        ) n (place, is_key, name)
+    ) k;
     return query execute format(
         'select %s, trim_scale(sum(spent)), trim_scale(sum(allowance_consumed)),'
         ' trim_scale(sum(refunded)), trim_scale(sum(spent) + sum(allowance_consumed)),'
@@ -52,7 +56,7 @@ begin
         ' limit %L',
         array_to_string(v_shown, ', '),
         ducto.usage_parts(p_start, p_end, p_by, v_read || c_sums),
-        coalesce(array_to_string(v_places, ', '), '()'),
+        coalesce(array_to_string(v_groups, ', '), '()'),
         p_limit
     );
 end

@@ -63,7 +63,7 @@ begin
             and date_trunc('day', e.happened_at, 'UTC') < v_end
     ) u
     group by u.day_at, u.model
-    order by u.day_at desc, u.model;
+    order by u.day_at desc, u.model collate "default";
 end
 $$;
 comment on function public.ducto_my_usage(timestamptz, timestamptz) is

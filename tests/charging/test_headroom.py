@@ -338,6 +338,31 @@ def test_a_new_version_is_charged_at_once(priced: Connection) -> None:
     assert [use(priced, "ann", 1000)["cost"] for _ in range(2)] == [1, 1]
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_threshold_of_a_new_pricing_is_announced(priced: Connection, held: bool) -> None:
+    priced.execute("select ducto_add_credits('ann', 30, 'purchase')")
+    use(priced, "ann", 1000)
+    priced.execute("select ducto_pricing_set(%s)", [PRICING.replace("[20, 5]", "[40]")])
+    if held:
+        priced.execute("select ducto_reserve('ann', 2)")
+    for _ in range(3):
+        use(priced, "ann", 1000)
+    told = priced.execute(
+        "select data -> 'threshold', data -> 'balance' from ducto.credit_events"
+        " where type = 'credits.low_balance'"
+    ).fetchall()
+    assert told == [(40, 28)]
+    assert account(priced, "ann")["drawn"] == 2
+
+
+def test_a_hold_may_pass_a_cap_that_only_tells(priced: Connection) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    priced.execute("select ducto_set_spend_cap('ann', 'daily', 10, 'notify')")
+    priced.execute("select ducto_reserve('ann', 15)")
+    assert headroom(priced, "ann") == D("79.999999999999")
+    assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
 def test_an_override_of_the_plan_prices_within_it(priced: Connection) -> None:
     priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
     priced.execute("select ducto_set_user_plan('ann', 'cheap')")

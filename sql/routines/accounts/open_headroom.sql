@@ -51,10 +51,13 @@ begin
         limit 1;
     end if;
     if cardinality(p_terms.thresholds) > 0 and v_room > 0.0 then
-        v_room := least(v_room, (
-            select v_left - max(t) - 0.000000000001 from unnest(p_terms.thresholds) t
-            where t < v_left
-        ));
+        -- None, where one is reached and not yet announced: a new pricing may bring it.
+        v_room := (
+            select case when min(t) filter (where t >= v_left)
+                    < coalesce(p_account.alerted_below, 1e26) then 0.0
+                else least(v_room, v_left - 0.000000000001 - max(t) filter (where t < v_left)) end
+            from unnest(p_terms.thresholds) t
+        );
     end if;
     if p_account.has_caps and not v_free then
         v_room := least(v_room, v_capped);

@@ -26,7 +26,8 @@ begin
     left join lateral (
         select min(s.amount_limit - s.spent - s.held) as room, min(s.window_end) as window_end
         from ducto.credit_spend_caps s
-        where s.account_id = a.account_id and (s.action <> 'notify' or s.spent <= s.amount_limit)
+        where s.account_id = a.account_id
+            and (s.action <> 'notify' or s.spent + s.held <= s.amount_limit)
             and s.model = any (coalesce(a.headroom_caps, '{""}'))
     ) c on not a.draw_free
     where case when a.headroom_until = '-infinity' then a.drawn <> 0 or a.headroom <> 0

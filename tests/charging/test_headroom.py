@@ -394,6 +394,31 @@ def test_a_key_used_within_it_replays_and_draws_nothing(priced: Connection) -> N
     assert account(priced, "ann")["drawn"] == 2
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ducto_deduct('ann', '{\"model\": \"sum\", \"input_tokens\": 10}', 'k')",
+        "ducto_deduct('ann', '{\"model\": \"steps\", \"input_tokens\": 9}', 'k')",
+        'ducto_deduct_batch(\'[{"user_id": "ann", "metrics": {"model": "sum",'
+        ' "input_tokens": 10}, "idempotency_key": "k"}]\') -> 0',
+        "ducto_settle(r.reservation_id, null, 0.125)"
+        " from (select reservation_id from ducto.credit_reservations) r",
+    ],
+)
+def test_a_replay_is_the_first_answer_to_the_letter(priced: Connection, call: str) -> None:
+    """Of a charge that the allowance pays: the amount is 0, not 0.00."""
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    priced.execute("select ducto_set_user_plan('ann', 'some')")
+    use(priced, "ann", 1000)
+    priced.execute("select ducto_reserve('ann', 1)")
+    result, _, rest = call.partition(" from ")
+    query = f"select ({result})::text" + (rest and f" from {rest}")
+    first = one(priced, query)
+    assert account(priced, "ann")["drawn"] > 0
+    assert '"amount": 0,' in first
+    assert one(priced, query) == first.replace('"replayed": false', '"replayed": true')
+
+
 @pytest.mark.parametrize("first", ["hold", "charge", "grant"])
 @pytest.mark.parametrize("second", ["hold", "charge", "amount", "grant"])
 def test_a_key_names_one_operation(priced: Connection, first: str, second: str) -> None:

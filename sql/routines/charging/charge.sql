@@ -71,7 +71,7 @@ begin
             on conflict (account_id, idempotency_key) do nothing
             returning to_jsonb(row(
                 'ok', t.id, p_actor_id, case when v.kind = 'team' then p_account_id end, t.model,
-                v.cost, v.free, v.cost - v.free, trim_scale(v.balance_after),
+                v.cost, v.free, trim_scale(v.cost - v.free), trim_scale(v.balance_after),
                 trim_scale(v.available_after), v.version, v.parts, coalesce(v.warnings, '[]'),
                 false
             )::ducto.receipt)

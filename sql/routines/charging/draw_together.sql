@@ -114,7 +114,7 @@ begin
     select case when p_locked or not exists (select from payer p where p.found is null)
             then array(select c.place from charge c) end,
         to_jsonb(array(select row(
-            c.cost, c.model, c.cost - c.free, 'ok', null, c.account_id, false, '[]',
+            c.cost, c.model, trim_scale(c.cost - c.free), 'ok', null, c.account_id, false, '[]',
             row(0, 0, trim_scale(c.exact), 0, c.cost, 0)::ducto.plain_parts,
             trim_scale(c.balance), c.id, trim_scale(c.available), c.version, c.free
         )::ducto.plain_receipt from charge c)),

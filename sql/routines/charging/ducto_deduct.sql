@@ -105,7 +105,7 @@ begin
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
-            'ok', t.id, p_user_id, null, v_model, v_cost, v_free, v_cost - v_free,
+            'ok', t.id, p_user_id, null, v_model, v_cost, v_free, trim_scale(v_cost - v_free),
             trim_scale(v_balance), trim_scale(v_available), v_version, coalesce(
                 t.breakdown, concat(
                     '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', v_cost,

@@ -104,9 +104,9 @@ begin
         v_hold.pricing_version, v_hold.plan_key, p_reservation_id, v_now
     )
     returning to_jsonb(row(
-        'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free, v_price.cost - v_free,
-        trim_scale(v_balance), trim_scale(v_available), t.pricing_version,
-        coalesce(t.breakdown, concat(
+        'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free,
+        trim_scale(v_price.cost - v_free), trim_scale(v_balance), trim_scale(v_available),
+        t.pricing_version, coalesce(t.breakdown, concat(
             '{"tools":0,"search":0,"cache":0,"fixed":0,"model":',
             case when p_metrics is null then 0 else v_price.cost end, ',"total":', v_price.cost, '}'
         )::jsonb), '[]', false

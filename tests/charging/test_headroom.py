@@ -212,11 +212,17 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
     assert priced.execute("select * from ducto_check()").fetchall() == []
 
 
-def test_the_first_charge_opens_it_and_the_next_draws(priced: Connection) -> None:
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_grant_or_the_first_charge_opens_it_and_the_next_draws(
+    priced: Connection, opened: bool
+) -> None:
     priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
-    assert headroom(priced, "ann") is None
-    use(priced, "ann", 1000)
     # Down to the threshold of 20, which a charge has to announce.
+    assert headroom(priced, "ann") == D("79.999999999999")
+    if not opened:
+        close(priced, "ann")
+        assert headroom(priced, "ann") is None
+    use(priced, "ann", 1000)
     assert headroom(priced, "ann") == D("78.999999999999")
     use(priced, "ann", 2000)
     assert account(priced, "ann")["drawn"] == 3
@@ -311,7 +317,6 @@ def test_a_settlement_opens_it_under_the_pricing_of_now(priced: Connection) -> N
 @pytest.mark.parametrize(
     "operation",
     [
-        "select ducto_add_credits('ann', 1)",
         "select ducto_freeze_account('ann')",
         "select ducto_set_spend_cap('ann', 'daily', 10)",
         "select ducto_release((ducto_reserve('ann', 1) ->> 'reservation_id')::uuid)",

@@ -62,6 +62,12 @@ def use(user: str, tokens: int, key: str | None = None, model: str = "plain") ->
     )
 
 
+def close(db: Connection, user: str) -> None:
+    """Settle an account, so that its next charge looks at everything: as every other operation
+    does, and as must be before a test writes its rows."""
+    db.execute("select ducto.save_account(ducto.lock_account(%s))", [user])
+
+
 def grant(user: str, amount: object, key: str | None = None) -> Call:
     """Grants credits that never expire."""
     return call(

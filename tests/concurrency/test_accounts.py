@@ -17,6 +17,7 @@ from tests.concurrency.sessions import (
     ask,
     begin,
     call,
+    close,
     deduct,
     grant,
     transact,
@@ -237,6 +238,7 @@ def test_every_operation_works_under_repeatable_read(db: Connection, user: str) 
     lapsed = ask(db, call("select ducto_reserve(%s, 1)", user))["reservation_id"]
     charge = ask(db, deduct(user, 1))["transaction_id"]
     lot = ask(db, grant(user, 1))["lot_id"]
+    close(db, user)
     past = "now() - interval '1 second'"
     db.execute(f"update ducto.credit_lots set expires_at = {past} where lot_id = {lot}".encode())
     db.execute(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.concurrency.sessions import Call, Meeting, ask, call, deduct, grant, use
+from tests.concurrency.sessions import Call, Meeting, ask, call, close, deduct, grant, use
 from tests.support.databases import Connection
 
 
@@ -52,6 +52,10 @@ def settle(hold_id: str, amount: int | None = None) -> Call:
 
 def let_lapse(db: Connection, hold_id: str) -> None:
     """Move a hold's deadline into the past."""
+    user = db.execute(
+        "select account_id from ducto.credit_reservations where reservation_id = %s", [hold_id]
+    ).fetchall()[0][0]
+    close(db, user)
     db.execute(
         "update ducto.credit_reservations set expires_at = now() - interval '1 second'"
         " where reservation_id = %s",
@@ -340,6 +344,7 @@ def test_the_allowance_of_a_period_is_granted_once(
     db: Connection, meeting: Meeting, user: str
 ) -> None:
     # The plan is there, its allowance is not: the next touch grants it.
+    close(db, user)
     db.execute("update ducto.credit_accounts set plan_key = 'small' where account_id = %s", [user])
     first, second = meeting.collide(use(user, 6), use(user, 6))
     assert (first["allowance_consumed"], second["allowance_consumed"]) == (6, 4)
@@ -367,6 +372,7 @@ def test_a_charge_sees_the_key_of_a_hold_taken_while_it_waited(
 def lapsed_lot(db: Connection, user: str, amount: int) -> None:
     """Grant credits that have expired since, but are not yet booked."""
     lot = ask(db, grant(user, amount))["lot_id"]
+    close(db, user)
     db.execute(
         "update ducto.credit_lots set expires_at = now() - interval '1 second' where lot_id = %s",
         [lot],

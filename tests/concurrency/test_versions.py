@@ -22,6 +22,7 @@ from tests.concurrency.sessions import (
     Meeting,
     ask,
     call,
+    close,
     grant,
     together,
     transact,
@@ -127,8 +128,10 @@ def test_an_activation_passes_by_an_open_charge(
 def test_a_waiting_charge_has_the_price_of_when_it_is_charged(
     db: Connection, sessions: list[Connection], user: str
 ) -> None:
-    """The price is looked up with the account locked, not when the call was made."""
+    """Where the headroom is closed, the price is looked up with the account locked, not when the
+    call was made."""
     ask(db, grant(user, 100))
+    close(db, user)
     dear = pricing_set({**PRICING, "models": {"plain": "input_tokens * 3"}})
     meeting = Meeting(sessions, (READ_COMMITTED, READ_COMMITTED))
     first, second = meeting.collide(use(user, 5), use(user, 5), then=dear)

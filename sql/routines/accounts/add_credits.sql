@@ -55,7 +55,8 @@ begin
     v_account.alerted_below := ducto.check_thresholds(
         v_account, v_terms.thresholds, v_now, p_amount < 0
     );
-    perform ducto.save_account(v_account);
+    -- A charge is likely to follow: it finds the headroom open.
+    perform ducto.open_headroom(v_account, v_terms, '{""}', v_now);
     return ducto.grant_result(v_granted.entry, false);
 end
 $$;

@@ -1,11 +1,11 @@
 -- Writes what a charge, a hold or a grant has changed of the locked account, and opens its
 -- headroom: how much more may be charged, and until when, before anything has to be decided again.
 -- It is the least of what the next lot has left, of what is available above the floor, of the
--- distance to the next low-balance threshold and of the room of each cap on p_models; it ends when a
--- lot or a hold lapses, the period or the window of a cap ends. Where a cap is on a model, it is of
--- charges of the same model alone. Where every charge must be looked at, it stays closed: debt, a
--- frozen account, a plan that is missing, a feature policy. A charge for which opening was all that
--- was missing is taken out of it at once.
+-- distance to the next low-balance threshold and of the room of each cap on p_models; it ends when
+-- a lot or a hold lapses, the period or the window of a cap ends. Where a cap is on a model, it is
+-- of charges of the same model alone. Where every charge must be looked at, it stays closed: debt,
+-- a frozen account, a plan that is missing, a feature policy. A charge for which opening was all
+-- that was missing is taken out of it at once.
 create or replace function ducto.open_headroom(
     p_account ducto.account,
     p_terms ducto.terms,

@@ -439,6 +439,7 @@ class Account:
         if left > charge.cost - charge.refunded or left == 0:
             raise Refused("DU009")
         balance_part = free_part = ZERO
+        before = len(self.lots)
         for lot, part in list(_unrefunded(charge)):
             part = min(part, left)
             if part == 0:
@@ -451,6 +452,10 @@ class Account:
             else:
                 balance_part += part
         charge.refunded_amount += balance_part
+        # What was owed, and no lot had paid, is the last of the new lots.
+        self.lots[before:] = sorted(self.lots[before:], key=lambda lot: lot.expires_at is None)
+        for number, lot in enumerate(self.lots):
+            lot.number = number
         return balance_part, free_part
 
     def _give_back(self, charge: Charge, lot: Lot | None, part: Decimal, now: datetime) -> None:

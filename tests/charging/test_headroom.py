@@ -534,6 +534,18 @@ def test_a_hold_is_of_what_all_lots_hold(priced: Connection) -> None:
     assert priced.execute("select * from ducto_check()").fetchall() == []
 
 
+def test_what_is_held_together_can_be_stored(priced: Connection) -> None:
+    plans = '"plans": [{"id": "debt", "default_billing_mode": "overdraft"},'
+    priced.execute("select ducto_pricing_set(%s)", [PRICING.replace('"plans": [', plans)])
+    priced.execute("select ducto_add_credits('ann', 9.5e25, 'purchase')")
+    priced.execute("select ducto_set_user_plan('ann', 'debt')")
+    use(priced, "ann", 1000)
+    priced.execute("select ducto_reserve('ann', 9.9e25)")
+    with pytest.raises(psycopg.Error) as raised:
+        priced.execute("select ducto_reserve('ann', 5e24)")
+    assert raised.value.sqlstate == "DU017"
+
+
 def test_a_hold_ends_the_headroom_with_its_deadline(priced: Connection) -> None:
     priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
     use(priced, "ann", 1000)

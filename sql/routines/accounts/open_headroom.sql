@@ -84,7 +84,9 @@ begin
         headroom_until = case when v_room > 0.0 then v_until - interval '1 microsecond'
             else '-infinity' end,
         hold_floor = case when a.kind = 'user' and not p_account.has_caps
-            and not p_terms.policies and p_terms.max_concurrent is null then p_terms.floor_max end,
+            and not p_terms.policies and p_terms.max_concurrent is null
+            -- What is held together stays below what can be stored.
+            and v_left - p_terms.floor_max < 1e26 then p_terms.floor_max end,
         drawn = v_cost,
         headroom = coalesce(greatest(v_room, 0), 0) - v_cost
     where a.account_id = p_account.account_id

@@ -42,7 +42,6 @@ begin
         and a.hold_floor is not null
         and a.allowance + greatest(a.balance - a.hold_floor, 0.0) - a.drawn - a.held
             >= v_price.cost
-        and a.held + v_price.cost < 1e25
         and a.headroom_version = coalesce(v_price.version, 0)
         and a.headroom_until >= clock_timestamp()
         and (a.headroom_plan = any (v_price.plain_except)) is not true

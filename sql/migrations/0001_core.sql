@@ -599,8 +599,8 @@ create type ducto.plain_receipt as (
     allowance_consumed numeric
 );
 comment on type ducto.plain_receipt is
-    'The result of a usual charge of a batch: a receipt with its keys in the order in which jsonb '
-    'keeps them, so that none has to be sorted.';
+    'The result of a usual charge: a receipt with its keys in the order in which jsonb keeps them, '
+    'so that none has to be sorted.';
 
 create type ducto.booking as (
     place integer,

@@ -105,14 +105,10 @@ begin
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
-            'ok', t.id, p_user_id, null, v_model, v_cost, v_free, trim_scale(v_cost - v_free),
-            trim_scale(v_balance), trim_scale(v_available), v_version, coalesce(
-                t.breakdown, concat(
-                    '{"tools":0,"search":0,"cache":0,"fixed":0,"model":', v_cost,
-                    ',"total":', v_cost, '}'
-                )::jsonb
-            ), '[]', false
-        )::ducto.receipt)
+            v_cost, v_model, trim_scale(v_cost - v_free), 'ok', null, p_user_id, false, '[]',
+            row(0, 0, trim_scale(v_exact), 0, v_cost, 0)::ducto.plain_parts,
+            trim_scale(v_balance), t.id, trim_scale(v_available), v_version, v_free
+        )::ducto.plain_receipt)
         into v_result;
         if found then
             return v_result;

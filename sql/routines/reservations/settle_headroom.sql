@@ -104,13 +104,13 @@ begin
         v_hold.pricing_version, v_hold.plan_key, p_reservation_id, v_now
     )
     returning to_jsonb(row(
-        'ok', t.id, t.actor_id, null, t.model, v_price.cost, v_free,
-        trim_scale(v_price.cost - v_free), trim_scale(v_balance), trim_scale(v_available),
-        t.pricing_version, coalesce(t.breakdown, concat(
-            '{"tools":0,"search":0,"cache":0,"fixed":0,"model":',
-            case when p_metrics is null then 0 else v_price.cost end, ',"total":', v_price.cost, '}'
-        )::jsonb), '[]', false
-    )::ducto.receipt)
+        v_price.cost, t.model, trim_scale(v_price.cost - v_free), 'ok', null, t.actor_id, false,
+        '[]', row(
+            0, 0, case when p_metrics is null then 0 else trim_scale(v_price.exact) end, 0,
+            v_price.cost, 0
+        )::ducto.plain_parts,
+        trim_scale(v_balance), t.id, trim_scale(v_available), t.pricing_version, v_free
+    )::ducto.plain_receipt)
     into v_result;
     return v_result;
 end

@@ -149,9 +149,14 @@ class Worker:
                 self.reconnect(error)
             except psycopg.Error as error:
                 self.rollback()
-                expected = error.sqlstate in REFUSALS
-                # Two settlements of one hold with different amounts are a conflict.
-                if not expected and not (error.sqlstate == "DU007" and name.startswith("settle")):
+                expected = (
+                    error.sqlstate in REFUSALS
+                    # Two settlements of one hold with different amounts are a conflict.
+                    or (error.sqlstate == "DU007" and name.startswith("settle"))
+                    # Credits of a moment may have expired when the account's row is free at last.
+                    or (error.sqlstate == "DU017" and name == "grant_for_a_moment")
+                )
+                if not expected:
                     raise Failure(f"{name}{parameters}: {error.sqlstate} {error}") from error
                 self.write(op=name, refused=error.sqlstate, retries=retries)
                 return

@@ -63,7 +63,7 @@ create table ducto.credit_accounts (
     draw_free boolean not null default false,
     headroom_version integer,
     headroom_plan text,
-    headroom_caps text[],
+    headroom_models text[],
     headroom_until timestamptz not null default '-infinity',
     hold_floor numeric(38, 12),
     drawn numeric(38, 12) not null default 0,
@@ -106,7 +106,7 @@ comment on column ducto.credit_accounts.headroom_version is
     'The pricing version the headroom was computed under; 0: before any was published.';
 comment on column ducto.credit_accounts.headroom_plan is
     'The plan that prices charges within the headroom.';
-comment on column ducto.credit_accounts.headroom_caps is
+comment on column ducto.credit_accounts.headroom_models is
     'Where a cap is on a model, the headroom is of charges of one model: of the second of these '
     'models, whose caps they count against (ducto.cap_models). Null: of every charge.';
 comment on column ducto.credit_accounts.headroom_until is
@@ -381,7 +381,7 @@ create type ducto.account as (
     draw_free boolean,
     headroom_version integer,
     headroom_plan text,
-    headroom_caps text[],
+    headroom_models text[],
     headroom_until timestamptz,
     hold_floor numeric,
     drawn numeric,

@@ -26,7 +26,7 @@ select
     a.draw_free,
     a.headroom_version,
     a.headroom_plan,
-    a.headroom_caps,
+    a.headroom_models,
     a.headroom_until,
     a.hold_floor,
     a.drawn,

@@ -273,21 +273,21 @@ def test_with_a_cap_on_a_model_it_is_of_one_model(priced: Connection) -> None:
     assert used(priced, "ann") == {None: 3, "sum": 3}
     # Another model settles it, and opens a headroom of its own: only the other cap is in its way.
     one(priced, deduct, "steps")
-    assert account(priced, "ann")["headroom_caps"] == ["", "steps", "steps"]
+    assert account(priced, "ann")["headroom_models"] == ["", "steps", "steps"]
     assert headroom(priced, "ann") == D("96.9")
     one(priced, deduct, "steps")
     assert D(str(account(priced, "ann")["drawn"])) == D("0.1")
     assert used(priced, "ann") == {None: D("3.2"), "sum": 3}
     # One that is priced as a capped model counts against its cap.
     one(priced, deduct, "sum-2026")
-    assert account(priced, "ann")["headroom_caps"] == ["", "sum-2026", "sum"]
+    assert account(priced, "ann")["headroom_models"] == ["", "sum-2026", "sum"]
     one(priced, deduct, "sum-2026")
     assert D(str(account(priced, "ann")["drawn"])) == D("0.009")
     assert used(priced, "ann") == {None: D("3.218"), "sum": D("3.018")}
     # Charges that name no model meet the cap on every charge alone.
     one(priced, "select ducto_deduct_amount('ann', 1)")
     one(priced, "select ducto_deduct_amount('ann', 1)")
-    assert (account(priced, "ann")["drawn"], account(priced, "ann")["headroom_caps"]) == (1, [""])
+    assert (account(priced, "ann")["drawn"], account(priced, "ann")["headroom_models"]) == (1, [""])
     assert used(priced, "ann") == {None: D("5.218"), "sum": D("3.018")}
     with pytest.raises(psycopg.Error, match="cap"):
         use(priced, "ann", 46_983)
@@ -307,7 +307,7 @@ def test_a_settlement_opens_it_under_the_pricing_of_now(priced: Connection) -> N
         ['{"models": {"sum": "input_tokens * 0.001", "sum-2026": "input_tokens * 0.002"}}'],
     )
     one(priced, "select ducto_settle(%s::uuid, %s::jsonb)", hold["reservation_id"], usage)
-    assert account(priced, "ann")["headroom_caps"] == ["", "sum-2026", "sum-2026"]
+    assert account(priced, "ann")["headroom_models"] == ["", "sum-2026", "sum-2026"]
     one(priced, "select ducto_deduct('ann', %s::jsonb)", usage)
     assert account(priced, "ann")["drawn"] == 2
     assert used(priced, "ann") == {"sum": 1}

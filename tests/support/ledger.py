@@ -39,7 +39,7 @@ def utc(year: int, month: int = 1, day: int = 1, hour: int = 0, minute: int = 0)
 READ_AS = {"credit_accounts": "accounts_now", "credit_lots": "lots_now"}
 HEADROOM = [
     *("draw_lot", "draw_free", "drawn", "headroom", "headroom_version", "headroom_plan"),
-    "headroom_caps",
+    "headroom_models",
     *("headroom_until", "hold_floor"),
 ]
 

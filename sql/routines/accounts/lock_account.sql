@@ -29,7 +29,7 @@ begin
             -- The headroom ends before a window does, so this is the window it was drawn in.
             update ducto.credit_spend_caps c set spent = c.spent + v_account.drawn
             where c.account_id = p_account_id
-                and c.model = any (coalesce(v_account.headroom_caps, '{""}'));
+                and c.model = any (coalesce(v_account.headroom_models, '{""}'));
         end if;
     end if;
     update ducto.credit_accounts a set

@@ -80,7 +80,7 @@ begin
         draw_free = coalesce(v_free, false),
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
-        headroom_caps = case when v_by_model then p_models end,
+        headroom_models = case when v_by_model then p_models end,
         headroom_until = case when v_room > 0.0 then v_until - interval '1 microsecond'
             else '-infinity' end,
         hold_floor = case when a.kind = 'user' and not p_account.has_caps

@@ -35,7 +35,7 @@ begin
             -- Another version may have become active since the charges were priced.
             and g.version = r.version and a.headroom_version = g.version
             and a.headroom_until >= clock_timestamp()
-            and a.headroom_caps is null
+            and a.headroom_models is null
             and (a.headroom_plan = any (r.plain_except)) is not true
             and not (a.keyed_holds and g.keys > 0)
             and (current_setting('ducto.clock', true) <> '') is not true

@@ -63,7 +63,7 @@ begin
             and a.headroom >= v_cost
             and a.headroom_version = v_version
             and a.headroom_until >= clock_timestamp()
-            and (a.headroom_caps is null or a.headroom_caps[2] = v_model)
+            and (a.headroom_models is null or a.headroom_models[2] = v_model)
             and case when a.headroom_plan is null then true
                 else a.headroom_plan <> all (v_plain_except) end
             and case when a.keyed_holds and p_idempotency_key is not null

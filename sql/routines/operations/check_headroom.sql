@@ -28,7 +28,7 @@ begin
         from ducto.credit_spend_caps s
         where s.account_id = a.account_id
             and (s.action <> 'notify' or s.spent + s.held <= s.amount_limit)
-            and s.model = any (coalesce(a.headroom_caps, '{""}'))
+            and s.model = any (coalesce(a.headroom_models, '{""}'))
     ) c on not a.draw_free
     where case when a.headroom_until = '-infinity' then a.drawn <> 0 or a.headroom <> 0
         else a.drawn < 0
@@ -39,7 +39,7 @@ begin
             or a.debt > 0
             or a.status <> 'active'
             or a.headroom_until >= nullif(least(a.stale_at, l.expires_at), 'infinity')
-            or a.headroom_caps is null and exists (
+            or a.headroom_models is null and exists (
                 select from ducto.credit_spend_caps m
                 where m.account_id = a.account_id and m.model <> ''
             )

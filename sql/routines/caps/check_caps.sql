@@ -25,7 +25,8 @@ begin
         where c.account_id = p_account.account_id and c.model = any (p_models)
         order by c.action = 'deny' desc, c.amount_limit
     loop
-        if not p_account.draw_free and v_cap.model = any (coalesce(p_account.headroom_models, '{""}'))
+        if not p_account.draw_free
+            and v_cap.model = any (coalesce(p_account.headroom_models, '{""}'))
         then
             v_cap.spent := v_cap.spent + p_account.drawn;
         end if;

@@ -14,7 +14,8 @@ begin
     for v_cap in
         select c.* from ducto.credit_spend_caps c where c.account_id = p_account_id
     loop
-        if not v_account.draw_free and v_cap.model = any (coalesce(v_account.headroom_models, '{""}'))
+        if not v_account.draw_free
+            and v_cap.model = any (coalesce(v_account.headroom_models, '{""}'))
         then
             v_cap.spent := v_cap.spent + v_account.drawn;
         end if;

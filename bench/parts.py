@@ -90,7 +90,7 @@ def once(lab: Lab, evaluator: Evaluator, dsn: str, clients: int) -> Figure:
         settle(link)
     found = lab.pgbench.compare(
         lab.load(dsn, "charge_floor.sql"),
-        lab.load(dsn, Script("charge_once.sql", "once_")),
+        lab.load(dsn, Script("charge_once.sql", "once_"), accounts=lab.count("once_")),
         clients,
         seconds=lab.seconds,
         rounds=lab.rounds,

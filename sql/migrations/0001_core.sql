@@ -64,6 +64,7 @@ create table ducto.credit_accounts (
     headroom_version integer,
     headroom_plan text,
     headroom_models text[],
+    headroom_except text[],
     headroom_until timestamptz not null default '-infinity',
     hold_floor numeric(38, 12),
     drawn numeric(38, 12) not null default 0,
@@ -109,6 +110,8 @@ comment on column ducto.credit_accounts.headroom_plan is
 comment on column ducto.credit_accounts.headroom_models is
     'Where a cap is on a model, the headroom is of charges of one model: of the second of these '
     'models, whose caps they count against (ducto.cap_models). Null: of every charge.';
+comment on column ducto.credit_accounts.headroom_except is
+    'Operations that it is not of: the plan lacks a feature that they require. Null: none.';
 comment on column ducto.credit_accounts.headroom_until is
     'The last instant of the headroom; -infinity: it is closed.';
 comment on column ducto.credit_accounts.hold_floor is
@@ -382,6 +385,7 @@ create type ducto.account as (
     headroom_version integer,
     headroom_plan text,
     headroom_models text[],
+    headroom_except text[],
     headroom_until timestamptz,
     hold_floor numeric,
     drawn numeric,
@@ -493,7 +497,7 @@ create type ducto.terms as (
     thresholds numeric[],
     features jsonb,
     missing_feature text,
-    feature_policy boolean,
+    refused text[],
     policies boolean,
     allowance_due boolean,
     free_allowance numeric,
@@ -506,7 +510,7 @@ create type ducto.terms as (
 comment on type ducto.terms is
     'What the active pricing (version 0: none) and the account''s plan say about an operation. '
     'policies: some operations have terms of their own; floor_max: the highest floor of any; '
-    'feature_policy: one of them lacks its required feature; allowance_due: the period''s '
+    'refused: those whose required feature the plan lacks, or null; allowance_due: the period''s '
     'allowance is not yet written.';
 
 create type ducto.draft as (

@@ -27,6 +27,7 @@ select
     a.headroom_version,
     a.headroom_plan,
     a.headroom_models,
+    a.headroom_except,
     a.headroom_until,
     a.hold_floor,
     a.drawn,

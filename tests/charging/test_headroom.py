@@ -25,7 +25,11 @@ PRICING = """{
     "fixed": {"report": 0.75},
     "plans": [
         {"id": "some", "free_allowance": 5},
-        {"id": "cheap", "rate_overrides": {"sum": "input_tokens * 0.0005"}}
+        {
+            "id": "cheap",
+            "rate_overrides": {"sum": "input_tokens * 0.0005"},
+            "per_operation": {"chat": {"required_feature": "chat"}}
+        }
     ],
     "low_balance_thresholds": [20, 5]
 }"""
@@ -145,6 +149,11 @@ OPERATIONS = (
     ),
     ("steps", "select ducto_deduct(%s, jsonb_build_object('model', 'steps', 'input_tokens', {n}))"),
     (
+        "an operation",
+        "select ducto_deduct(%s, jsonb_build_object('model', (array['sum', 'steps'])[1 + {n} %% 2],"
+        " 'input_tokens', {n}, 'operation', (array['chat', 'draft'])[1 + {n} / 2 %% 2]))",
+    ),
+    (
         "dated",
         "select ducto_deduct(%s, jsonb_build_object('model', 'sum-2026', 'input_tokens', {n}))",
     ),
@@ -182,7 +191,7 @@ def test_headroom_and_the_pipeline_write_the_same_ledger(priced: Connection, see
     for user_id in ("fast", "slow"):
         priced.execute("select ducto_add_credits(%s, 50, 'purchase')", [user_id])
     for _ in range(150):
-        kind, query = dice.choice(OPERATIONS[:7] * 4 + HOLDS * 3 + OPERATIONS)
+        kind, query = dice.choice(OPERATIONS[:8] * 4 + HOLDS * 3 + OPERATIONS)
         number = dice.randint(1, 500)
         close(priced, "slow")
         outcomes = []
@@ -267,8 +276,8 @@ def test_with_a_cap_on_a_model_it_is_of_one_model(priced: Connection) -> None:
     deduct = "select ducto_deduct('ann', jsonb_build_object('model', %s::text, 'input_tokens', 9))"
     use(priced, "ann", 1000)
     use(priced, "ann", 2000)
-    # The second is drawn and not yet written, and counts against both caps all the same.
-    assert account(priced, "ann")["drawn"] == 2
+    # What is drawn and not yet written counts against both caps all the same.
+    assert account(priced, "ann")["drawn"] == 3
     assert headroom(priced, "ann") == 47
     assert used(priced, "ann") == {None: 3, "sum": 3}
     # Another model settles it, and opens a headroom of its own: only the other cap is in its way.
@@ -276,18 +285,18 @@ def test_with_a_cap_on_a_model_it_is_of_one_model(priced: Connection) -> None:
     assert account(priced, "ann")["headroom_models"] == ["", "steps", "steps"]
     assert headroom(priced, "ann") == D("96.9")
     one(priced, deduct, "steps")
-    assert D(str(account(priced, "ann")["drawn"])) == D("0.1")
+    assert D(str(account(priced, "ann")["drawn"])) == D("0.2")
     assert used(priced, "ann") == {None: D("3.2"), "sum": 3}
     # One that is priced as a capped model counts against its cap.
     one(priced, deduct, "sum-2026")
     assert account(priced, "ann")["headroom_models"] == ["", "sum-2026", "sum"]
     one(priced, deduct, "sum-2026")
-    assert D(str(account(priced, "ann")["drawn"])) == D("0.009")
+    assert D(str(account(priced, "ann")["drawn"])) == D("0.018")
     assert used(priced, "ann") == {None: D("3.218"), "sum": D("3.018")}
     # Charges that name no model meet the cap on every charge alone.
     one(priced, "select ducto_deduct_amount('ann', 1)")
     one(priced, "select ducto_deduct_amount('ann', 1)")
-    assert (account(priced, "ann")["drawn"], account(priced, "ann")["headroom_models"]) == (1, [""])
+    assert (account(priced, "ann")["drawn"], account(priced, "ann")["headroom_models"]) == (2, [""])
     assert used(priced, "ann") == {None: D("5.218"), "sum": D("3.018")}
     with pytest.raises(psycopg.Error, match="cap"):
         use(priced, "ann", 46_983)
@@ -373,6 +382,41 @@ def test_an_override_of_the_plan_prices_within_it(priced: Connection) -> None:
     priced.execute("select ducto_set_user_plan('ann', 'cheap')")
     assert [use(priced, "ann", 1000)["cost"] for _ in range(3)] == [D("0.5")] * 3
     assert account(priced, "ann")["drawn"] == D("1.5")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'ducto_deduct(\'ann\', \'{"model": "sum", "input_tokens": 9, "operation": "chat"}\')',
+        'ducto_deduct(\'ann\', \'{"model": "steps", "input_tokens": 9, "operation": "chat"}\')',
+        'ducto_deduct_batch(\'[{"user_id": "ann", "metrics":'
+        ' {"model": "sum", "input_tokens": 9, "operation": "chat"}}]\')',
+        "ducto_reserve('ann', 1, p_operation_type => 'chat')",
+    ],
+)
+@pytest.mark.parametrize("opened", [True, False])
+def test_an_operation_that_lacks_its_feature_is_not_within_it(
+    priced: Connection, call: str, opened: bool
+) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    priced.execute("select ducto_set_user_plan('ann', 'cheap')")
+    for _ in range(2):
+        use(priced, "ann", 1000)
+    other = call.replace("chat", "draft")
+    if "reserve" not in call:
+        assert one(priced, f"select {other}") is not None
+        assert account(priced, "ann")["drawn"] > 1
+    if not opened:
+        close(priced, "ann")
+    before = one(priced, "select ducto_get_balance('ann')")
+    if "batch" in call:
+        assert [each["code"] for each in one(priced, f"select {call}")] == ["DU013"]
+    else:
+        with pytest.raises(psycopg.Error) as raised:
+            priced.execute(f"select {call}".encode())
+        assert raised.value.sqlstate == "DU013"
+    assert one(priced, "select ducto_get_balance('ann')") == before
+    assert priced.execute("select * from ducto_check()").fetchall() == []
 
 
 def test_a_lapsed_lot_ends_it(priced: Connection) -> None:

@@ -40,6 +40,7 @@ READ_AS = {"credit_accounts": "accounts_now", "credit_lots": "lots_now"}
 HEADROOM = [
     *("draw_lot", "draw_free", "drawn", "headroom", "headroom_version", "headroom_plan"),
     "headroom_models",
+    "headroom_except",
     *("headroom_until", "hold_floor"),
 ]
 

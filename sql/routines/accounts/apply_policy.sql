@@ -1,5 +1,5 @@
 -- The terms of an operation that the plan has a policy for, and what holds for every operation: the
--- highest floor, and whether one of them needs a feature that the plan lacks.
+-- highest floor, and which of them need a feature that the plan lacks.
 create or replace function ducto.apply_policy(
     p_terms ducto.terms,
     p_policies jsonb,
@@ -26,7 +26,7 @@ begin
             else p_min_balance end;
         v.floor_max := greatest(v.floor_max, v_floor);
         if not ducto.has_feature(v.features, v_policy ->> 'required_feature') then
-            v.feature_policy := true;
+            v.refused := v.refused || v_operation;
         end if;
         if v_operation = p_operation then
             v.floor := v_floor;

@@ -3,9 +3,9 @@
 -- It is the least of what the next lot has left, of what is available above the floor, of the
 -- distance to the next low-balance threshold and of the room of each cap on p_models; it ends when
 -- a lot or a hold lapses, the period or the window of a cap ends. Where a cap is on a model, it is
--- of charges of the same model alone. Where every charge must be looked at, it stays closed: debt,
--- a frozen account, a plan that is missing, a feature policy. A charge for which opening was all
--- that was missing is taken out of it at once.
+-- of charges of the same model alone, and never of operations that lack a feature they require.
+-- Where every charge must be looked at, it stays closed: debt, a frozen account, a plan that is
+-- missing. A charge for which opening was all that was missing is taken out of it at once.
 create or replace function ducto.open_headroom(
     p_account ducto.account,
     p_terms ducto.terms,
@@ -37,7 +37,7 @@ begin
         from ducto.cap_room(p_account.account_id, p_models, p_now) c;
     end if;
     if p_account.status = 'active' and p_account.debt = 0.0
-        and not p_terms.plan_missing and not p_terms.feature_policy
+        and not p_terms.plan_missing
         and (v_capped is distinct from 0.0 or p_account.allowance > 0.0)
     then
         select l.lot_id, l.free, least(l.remaining, greatest(
@@ -81,6 +81,7 @@ begin
         headroom_version = p_terms.version,
         headroom_plan = p_terms.plan_key,
         headroom_models = case when v_by_model then p_models end,
+        headroom_except = p_terms.refused,
         headroom_until = case when v_room > 0.0 then v_until - interval '1 microsecond'
             else '-infinity' end,
         hold_floor = case when a.kind = 'user' and not p_account.has_caps

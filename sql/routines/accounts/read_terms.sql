@@ -19,16 +19,16 @@ declare
 begin
     -- A plan is assigned, or the default of users; a team has none of its own accord.
     select c.version, c.min_balance, c.min_balance, c.min_balance, c.low_balance_thresholds,
-        '{}'::jsonb, false, false, false, false, coalesce(
+        '{}'::jsonb, false, false, false, coalesce(
             p_account.plan_key, case when p_account.kind = 'user' then c.default_plan_key end
         )
     into v.version, v_min_balance, v.floor, v.floor_max, v.thresholds,
-        v.features, v.plan_missing, v.feature_policy, v.policies, v.allowance_due, v_plan_key
+        v.features, v.plan_missing, v.policies, v.allowance_due, v_plan_key
     from ducto.credit_pricing_config c
     where c.active;
     if not found then
         return row(
-            0, null, false, 0, 0, '{}', '{}', null, false, false, false, null, null, null, null,
+            0, null, false, 0, 0, '{}', '{}', null, null, false, false, null, null, null, null,
             null, null
         )::ducto.terms;
     elsif v_plan_key is null then

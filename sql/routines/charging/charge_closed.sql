@@ -24,6 +24,7 @@ declare
         v_account, p_metrics ->> 'operation', v_now
     );
     v_price jsonb;
+    v_models text[];
     v ducto.drawn;
 begin
     if v_now >= v_account.stale_at or v_terms.allowance_due then
@@ -35,13 +36,20 @@ begin
         );
     end if;
     if coalesce(v_price ? 'cost', p_linear.version = v_terms.version)
-        and not v_account.has_caps
+        and v_terms.missing_feature is null
         and not (v_account.keyed_holds and p_idempotency_key is not null)
         and (v_account.kind = 'user'
             or ducto.may_spend(v_account.kind, p_account_id, p_actor_id))
     then
+        if v_account.has_caps then
+            v_models := case when coalesce(v_price ? 'rate', true)
+                then array['', p_metrics ->> 'model'] else ducto.cap_models(
+                    v_terms.version, v_terms.plan_key, p_metrics ->> 'model'
+                ) end;
+        end if;
         v := ducto.open_headroom(
-            v_account, v_terms, null, v_now, coalesce(p_linear.cost, (v_price -> 'cost')::numeric)
+            v_account, v_terms, v_models, v_now,
+            coalesce(p_linear.cost, (v_price -> 'cost')::numeric)
         );
     end if;
     if v.cost is null then

@@ -38,6 +38,7 @@ begin
         and a.headroom_plan is not distinct from p_plan_key
         and (a.headroom_models is null
             or a.headroom_models[2] is not distinct from p_metrics ->> 'model')
+        and (p_metrics ->> 'operation' = any (a.headroom_except)) is not true
         and a.headroom_until >= ducto.now()
         and case when a.keyed_holds and p_idempotency_key is not null
             then ducto.check_hold_key(p_account_id, p_idempotency_key, null) is null

@@ -26,6 +26,7 @@ declare
     v_exact numeric;
     v_cost numeric;
     v_model text;
+    v_operation text;
     v_free numeric;
     v_lot_id bigint;
     v_plan_key text;
@@ -35,12 +36,13 @@ declare
     v_result jsonb;
 begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
-    select r.version, r.plain_except, r.scale, p_metrics ->> 'model', r.constant
+    select r.version, r.plain_except, r.scale, p_metrics ->> 'model', p_metrics ->> 'operation',
+        r.constant
         + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
         + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
         + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
         + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
-    into v_version, v_plain_except, v_scale, v_model, v_exact
+    into v_version, v_plain_except, v_scale, v_model, v_operation, v_exact
     from ducto.credit_linear_rates r
     where r.model = p_metrics -> 'model'
         and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
@@ -64,6 +66,7 @@ begin
             and a.headroom_version = v_version
             and a.headroom_until >= clock_timestamp()
             and (a.headroom_models is null or a.headroom_models[2] = v_model)
+            and (v_operation = any (a.headroom_except)) is not true
             and case when a.headroom_plan is null then true
                 else a.headroom_plan <> all (v_plain_except) end
             and case when a.keyed_holds and p_idempotency_key is not null
@@ -95,7 +98,7 @@ begin
         ) values (
             p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
             nullif(v_available, v_balance), v_free, case when v_cost > 0.0 then v_lot_id end,
-            p_metrics, v_model, p_metrics ->> 'operation',
+            p_metrics, v_model, v_operation,
             case when v_exact <> v_cost then jsonb_build_object(
                 'model', trim_scale(v_exact), 'tools', 0, 'search', 0, 'cache', 0, 'fixed', 0,
                 'total', v_cost

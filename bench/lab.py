@@ -39,15 +39,12 @@ SETTINGS = {
 }
 EVALUATORS: tuple[Evaluator, ...] = ("plpython", "portable")
 METRICS = {"model": "gpt-4", "input_tokens": 500, "output_tokens": 200}
-# What METRICS cost; the plan "small" allows just one such charge in a month, and so does "strict",
-# which also lacks a feature that some operation requires: each charge has to be looked at.
+# A model of a cap's other charges.
+OTHER = {**METRICS, "model": "provider/model-0"}
+# What METRICS cost; the plan "small" allows just one such charge in a month.
 COST = Decimal("0.027")
 PLANS = {
     "small": {"free_allowance": COST},
-    "strict": {
-        "free_allowance": COST,
-        "per_operation": {"export": {"required_feature": "export"}},
-    },
     "large": {"free_allowance": 1_000_000},
 }
 # What a charge costs that is the first after a while is measured on accounts charged only once.
@@ -72,8 +69,8 @@ class Kind:
     count: int = 0
 
 
-# By the beginning of their names. The plan "strict" keeps the headroom closed. Pairs meet holds
-# that are there already, because plans made on an empty table would be kept while it grows.
+# By the beginning of their names. Pairs meet holds that are there already, because plans made on an
+# empty table would be kept while it grows.
 KINDS = {
     "user_": Kind(),
     "pair_": Kind(holds=1),
@@ -82,13 +79,13 @@ KINDS = {
     "held_": Kind(plan="small", caps="", holds=1),
     "capped_": Kind(caps="gpt-4"),
     "once_": Kind(opened=False),
-    "strict_": Kind(plan="strict", caps=""),
+    "turns_": Kind(caps="gpt-4"),
     "one_": Kind(count=FEW),
     "lots_": Kind(lots=MANY, count=FEW),
     "holds_": Kind(holds=MANY, count=FEW),
-    "closed_one_": Kind(plan="strict", caps="", count=FEW),
-    "closed_lots_": Kind(plan="strict", caps="", lots=MANY, count=FEW),
-    "closed_holds_": Kind(plan="strict", caps="", holds=MANY, count=FEW),
+    "turns_one_": Kind(caps="gpt-4", count=FEW),
+    "turns_lots_": Kind(caps="gpt-4", lots=MANY, count=FEW),
+    "turns_holds_": Kind(caps="gpt-4", holds=MANY, count=FEW),
 }
 
 
@@ -182,6 +179,7 @@ class Lab:
         variables = {
             "accounts": str(accounts or self.accounts),
             "metrics": dumps(METRICS),
+            "other": dumps(OTHER),
             "cost": str(COST),
             **more,
         }

@@ -25,6 +25,7 @@ BATCH = 100
 BATCHES_PER_SECOND = 400
 MIGRATIONS = 3
 FLOOR = "of the floor"
+CHARGE_SCRIPT, TURNS = "charge.sql", "charge_turns.sql"
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,15 @@ def plan(lab: Lab) -> Iterator[Figure]:
 
 def pipeline(lab: Lab) -> Iterator[Figure]:
     """Charges that find the headroom closed: on accounts that are charged only once, and on
-    accounts with a plan of which every charge has to be looked at, and two caps."""
-    name = "looked at each time, two caps"
+    accounts with two caps on a model whose charges name two models in turn."""
+    name = "two models in turn, two caps"
     for evaluator in lab.evaluators:
-        dsn = lab.charging(evaluator, "once_", "strict_")
+        dsn = lab.charging(evaluator, "once_", "turns_")
         for clients in lab.clients:
             yield once(lab, evaluator, dsn, clients)
-        yield from against_floor(lab, "pipeline", name, evaluator, dsn, "strict_", PIPELINE)
+        yield from against_floor(
+            lab, "pipeline", name, evaluator, dsn, "turns_", PIPELINE, TURNS, charges=2
+        )
 
 
 def once(lab: Lab, evaluator: Evaluator, dsn: str, clients: int) -> Figure:
@@ -119,7 +122,8 @@ def growth(lab: Lab) -> Iterator[Figure]:
     for evaluator in lab.evaluators:
         for base, kinds in GROWN.items():
             dsn = lab.charging(evaluator, base, *kinds)
-            yield from mixed(lab, "growth", evaluator, dsn, base, kinds, GROWTH, FEW)
+            script = TURNS if base == "turns_one_" else CHARGE_SCRIPT
+            yield from mixed(lab, "growth", evaluator, dsn, base, kinds, GROWTH, FEW, script)
 
 
 def history(lab: Lab) -> Iterator[Figure]:
@@ -229,14 +233,15 @@ def against_floor(
     dsn: str,
     prefix: str,
     budgets: Sequence[Budget],
-    script: str = "charge.sql",
+    script: str = CHARGE_SCRIPT,
+    charges: int = 1,
 ) -> Iterator[Figure]:
     """A script on accounts of a kind against the floor, for each number of clients; budgets: with
-    one client, with more."""
+    one client, with more; charges: how many the script makes."""
     for clients in lab.clients:
         found = lab.pgbench.compare(
             lab.load(dsn, "charge_floor.sql"),
-            lab.load(dsn, Script(script, prefix)),
+            lab.load(dsn, Script(script, prefix), charges=charges),
             clients,
             seconds=lab.seconds,
             rounds=lab.rounds,
@@ -253,10 +258,11 @@ def mixed(
     kinds: Mapping[str, str],
     budget: Budget,
     accounts: int,
+    script: str = CHARGE_SCRIPT,
 ) -> Iterator[Figure]:
     """Charges of accounts of several kinds, and of the kind they are compared with, in turns of one
     and the same client."""
-    scripts = [Script("charge.sql", prefix) for prefix in (base, *kinds)]
+    scripts = [Script(script, prefix) for prefix in (base, *kinds)]
     found = lab.pgbench.mixed(
         lab.load(dsn, *scripts, accounts=accounts), seconds=lab.seconds, rounds=lab.rounds
     )
@@ -312,9 +318,9 @@ PLANNED = {
 BATCHES = {"one": "100 charges of one account", "hundred": "100 charges of 100 accounts"}
 GROWN = {
     "one_": {"lots_": "10,000 lots", "holds_": "10,000 holds"},
-    "closed_one_": {
-        "closed_lots_": "10,000 lots, headroom closed",
-        "closed_holds_": "10,000 holds, headroom closed",
+    "turns_one_": {
+        "turns_lots_": "10,000 lots, two models in turn",
+        "turns_holds_": "10,000 holds, two models in turn",
     },
 }
 PARTS = {

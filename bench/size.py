@@ -65,7 +65,6 @@ OPERATIONS: dict[str, tuple[Operation, str, bool]] = {
     "plain": (charge, "user_", True),
     "allowance used up, caps count": (charge, "small_", True),
     "the same with an open hold": (charge, "held_", True),
-    "looked at each time, two caps": (charge, "strict_", False),
     "reserve and settle": (pair, "pair_", False),
 }
 

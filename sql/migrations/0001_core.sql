@@ -606,6 +606,21 @@ comment on type ducto.plain_receipt is
     'The result of a usual charge: a receipt with its keys in the order in which jsonb keeps them, '
     'so that none has to be sorted.';
 
+create type ducto.hold_receipt as (
+    held numeric,
+    state text,
+    amount numeric,
+    status text,
+    user_id text,
+    replayed boolean,
+    available numeric,
+    expires_at timestamptz,
+    reservation_id uuid,
+    pricing_version integer
+);
+comment on type ducto.hold_receipt is
+    'The result of a hold: what it sets aside, and what is then available.';
+
 create type ducto.booking as (
     place integer,
     version integer,

@@ -46,10 +46,10 @@ WRITES_HEADROOM = {
     "draw_headroom",
     "ducto_deduct",
     "draw_together",
-    "hold_headroom",
+    "ducto_reserve",
     "lock_account",
     "open_headroom",
-    "settle_headroom",
+    "ducto_settle",
 }
 MIRRORS = {
     "account": "credit_accounts",
@@ -251,7 +251,7 @@ def test_only_the_clock_reads_the_time(both: Connection) -> None:
         f"select r.signature from ({ROUTINES}) r where r.prosrc ~ %s "
         # What is within the headroom looks at ducto.clock itself: a call costs a percent.
         " and r.proname not in"
-        " ('now', 'ducto_deduct', 'draw_together', 'hold_headroom', 'settle_headroom')",
+        " ('now', 'ducto_deduct', 'draw_together', 'ducto_reserve', 'ducto_settle')",
         pattern,
     )
 

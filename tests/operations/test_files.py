@@ -20,15 +20,15 @@ HOT = (
     "charge_in_full",
     "draw_together",
     "ducto_deduct",
+    "ducto_reserve",
+    "ducto_settle",
     "give_back",
     "hold",
-    "hold_headroom",
     "open_headroom",
     "price_in_full",
     "price_plpython",
     "price_portable",
     "run_program",
-    "settle_headroom",
 )
 HOT_LINES_MAX = 135
 # The gates of the compiler: one loop each, over a state that no helper could change for it.

@@ -11,18 +11,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return jsonb_build_object(
-        'status', 'ok',
-        'reservation_id', p_hold.reservation_id,
-        'user_id', p_hold.actor_id,
-        'amount', trim_scale(p_hold.amount),
-        'held', trim_scale(p_hold.held),
-        'state', p_hold.status,
-        'available', trim_scale(p_account.balance + p_account.allowance - p_account.held),
-        'expires_at', p_hold.expires_at,
-        'pricing_version', p_hold.pricing_version,
-        'replayed', p_replayed
-    ) || case when p_account.kind = 'team'
+    return to_jsonb(row(
+        trim_scale(p_hold.held), p_hold.status, trim_scale(p_hold.amount), 'ok', p_hold.actor_id,
+        p_replayed, trim_scale(p_account.balance + p_account.allowance - p_account.held),
+        p_hold.expires_at, p_hold.reservation_id, p_hold.pricing_version
+    )::ducto.hold_receipt) || case when p_account.kind = 'team'
         then jsonb_build_object('team_id', p_account.account_id) else '{}' end;
 end
 $$;

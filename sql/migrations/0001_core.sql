@@ -260,10 +260,9 @@ create table ducto.credit_reservations (
     metadata jsonb,
     created_at timestamptz not null,
     closed_at timestamptz,
-    primary key (account_id, reservation_id),
+    primary key (reservation_id, account_id),
     check (0 <= held and held <= amount)
 ) with (fillfactor = 70);
-create index credit_reservations_id on ducto.credit_reservations (reservation_id);
 create index credit_reservations_active
     on ducto.credit_reservations (account_id, expires_at) where status = 'active';
 create unique index credit_reservations_idempotency_key
@@ -620,6 +619,26 @@ create type ducto.hold_receipt as (
 );
 comment on type ducto.hold_receipt is
     'The result of a hold: what it sets aside, and what is then available.';
+
+create type ducto.settlement as (
+    cost numeric,
+    model text,
+    amount numeric,
+    status text,
+    team_id text,
+    user_id text,
+    replayed boolean,
+    warnings jsonb,
+    breakdown ducto.plain_parts,
+    balance_after numeric,
+    reservation_id uuid,
+    transaction_id bigint,
+    available_after numeric,
+    pricing_version integer,
+    allowance_consumed numeric
+);
+comment on type ducto.settlement is
+    'The result of a usual settlement: as a plain_receipt, with the hold.';
 
 create type ducto.booking as (
     place integer,

@@ -106,8 +106,9 @@ begin
                     0, 0, case when p_metrics is null then 0 else trim_scale(v_price.exact) end,
                     0, v_price.cost, 0
                 )::ducto.plain_parts,
-                trim_scale(v_balance), t.id, trim_scale(v_available), t.pricing_version, v_free
-            )::ducto.plain_receipt) || jsonb_build_object('reservation_id', p_reservation_id)
+                trim_scale(v_balance), p_reservation_id, t.id, trim_scale(v_available),
+                t.pricing_version, v_free
+            )::ducto.settlement)
             into v_result;
             return v_result;
         end if;

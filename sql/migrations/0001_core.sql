@@ -260,9 +260,10 @@ create table ducto.credit_reservations (
     metadata jsonb,
     created_at timestamptz not null,
     closed_at timestamptz,
-    primary key (reservation_id, account_id),
+    primary key (account_id, reservation_id),
     check (0 <= held and held <= amount)
 ) with (fillfactor = 70);
+create index credit_reservations_id on ducto.credit_reservations (reservation_id);
 create index credit_reservations_active
     on ducto.credit_reservations (account_id, expires_at) where status = 'active';
 create unique index credit_reservations_idempotency_key

@@ -617,3 +617,48 @@ def test_two_sessions_settle_one_hold_once(priced: Connection, connect: Connect)
     assert one(priced, "select ducto_get_balance('ann')")["balance"] == 95
     assert account(priced, "ann")["held"] == 0
     assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_settlement_above_its_hold_takes_what_is_available_above_the_floor(
+    both: Connection, opened: bool
+) -> None:
+    """Nothing is, below the floor: not the rest of the allowance either, which charges may use."""
+    both.execute(
+        "select ducto_pricing_set(%s)",
+        [
+            '{"models": {"sum": "input_tokens * 0.001"}, "min_balance": 10,'
+            ' "plans": [{"id": "free", "free_allowance": 5, "default": true}]}'
+        ],
+    )
+    one(both, "select ducto_deduct_amount('ann', 0.5)")
+    hold = one(both, "select ducto_reserve('ann', 1)")["reservation_id"]
+    if not opened:
+        close(both, "ann")
+    settled = one(both, "select ducto_settle(%s::uuid, p_amount => 3)", hold)
+    assert (settled["allowance_consumed"], settled["amount"]) == (1, 2)
+    assert account(both, "ann")["debt"] == 2
+    assert both.execute("select * from ducto_check()").fetchall() == []
+
+
+def test_the_time_of_a_hold_runs_from_when_it_has_its_account(
+    priced: Connection, connect: Connect
+) -> None:
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    holder = connect()
+    holder.autocommit = True
+    with ThreadPoolExecutor(1) as pool:
+        with priced.transaction():
+            use(priced, "ann", 1000)
+            waiting = pool.submit(one, holder, "select ducto_reserve('ann', 5, p_ttl_seconds => 1)")
+            until_blocked(connect())
+            freed_at = one(priced, "select clock_timestamp()::text")
+        hold = waiting.result()
+    assert one(
+        priced,
+        "select created_at >= %s::timestamptz and expires_at = created_at + interval '1 second'"
+        " from ducto.credit_reservations where reservation_id = %s::uuid",
+        freed_at,
+        hold["reservation_id"],
+    )
+    assert priced.execute("select * from ducto_check()").fetchall() == []

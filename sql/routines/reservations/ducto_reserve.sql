@@ -24,7 +24,7 @@ set enable_seqscan = off
 as $$
 declare
     v_price ducto.linear;
-    v_now constant timestamptz := clock_timestamp();
+    v_now timestamptz := clock_timestamp();
     v_expires_at timestamptz;
     v_operation text;
     v_plan_key text;
@@ -50,6 +50,8 @@ begin
         end if;
     end if;
     if v_price.cost is not null then
+        -- Of the call: the hold's own deadline is counted from when it has the account's row. That
+        -- the account is looked at too early is no harm.
         v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
         v_operation := coalesce(p_operation_type, p_metrics ->> 'operation');
         update ducto.credit_accounts a set
@@ -69,14 +71,16 @@ begin
             and a.headroom_until >= clock_timestamp()
             and (a.headroom_plan = any (v_price.plain_except)) is not true
         returning a.headroom_plan, a.hold_floor, a.balance + a.allowance - a.drawn - a.held,
+            clock_timestamp(),
             -- What no unclaimed allowance pays would leave the balance.
             v_price.cost - least(v_price.cost, greatest(
                 a.allowance - case when a.draw_free then a.drawn else 0 end
                     - (a.held - v_price.cost), 0.0
             ))
-        into v_plan_key, v_floor, v_available, v_capped;
+        into v_plan_key, v_floor, v_available, v_now, v_capped;
     end if;
     if v_available is not null then
+        v_expires_at := v_now + make_interval(secs => p_ttl_seconds);
         insert into ducto.credit_reservations as r (
             account_id, actor_id, amount, held, capped, counted, operation, model, expires_at,
             pricing_version, plan_key, floor, metrics, idempotency_key, fingerprint, metadata,

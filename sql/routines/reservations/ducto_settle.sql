@@ -55,8 +55,10 @@ begin
             drawn = a.drawn + v_price.cost,
             headroom = a.headroom - v_price.cost
         where a.account_id = v_hold.account_id
-            and (v_hold.floor <= a.hold_floor
-                or a.hold_floor is not null and v_price.cost <= v_hold.held)
+            and a.hold_floor is not null
+            -- Above the hold, what is available above its floor.
+            and (v_price.cost <= v_hold.held or a.balance + a.allowance - a.drawn - a.held
+                - v_hold.floor >= v_price.cost - v_hold.held)
             and a.headroom >= v_price.cost
             and a.headroom_version = v_version
             and a.headroom_until >= clock_timestamp()

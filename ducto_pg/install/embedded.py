@@ -60,13 +60,15 @@ class EmbeddedError(DuctoError):
 class Cluster:
     """A PostgreSQL server in a temporary directory; a context manager, or start() and stop().
 
-    With `kept` its data is in that folder, and is still there when the server is gone.
+    With `kept` its data is in that folder, and is still there when the server is gone. `runner` is
+    a command that runs the server's program: a profiler.
     """
 
     bin_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     durable: bool = False
     kept: Path | None = None
+    runner: Sequence[str] = ()
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
 
@@ -164,7 +166,8 @@ class Cluster:
             **({} if self.durable else NOT_DURABLE),
             **self.settings,
         }
-        command = [*_dies_with_us(), str(self.bin_dir / "postgres"), "-D", str(self.data_dir)]
+        program = [*self.runner, str(self.bin_dir / "postgres")]
+        command = [*_dies_with_us(), *program, "-D", str(self.data_dir)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with self.log_file.open("ab") as log:

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -128,7 +127,7 @@ def session(opened: Lab, dsn: str, call: Call, turns: int) -> dict[str, int]:
         process = link.info.backend_pid
         for number in range(turns):
             call(link, number)
-    path = counts_folder(opened) / f"counts.{process}"
+    path = opened.cluster.data_dir / f"counts.{process}"
     deadline = time.monotonic() + END_SECONDS
     while time.monotonic() < deadline:
         if path.exists() and (found := totals(path.read_text())):
@@ -146,11 +145,6 @@ def totals(text: str) -> dict[str, int] | None:
     return dict(zip(events[1].split(), map(int, sums[1].split()), strict=True))
 
 
-def counts_folder(opened: Lab) -> Path:
-    """Where callgrind writes: the server may."""
-    return opened.cluster.data_dir
-
-
 def measure(opened: Lab, turns: int) -> Iterator[Cost]:
     """Fill a database, start the server anew under callgrind, and count."""
     valgrind = shutil.which("valgrind")
@@ -163,7 +157,7 @@ def measure(opened: Lab, turns: int) -> Iterator[Cost]:
     opened.cluster.kill(signal.SIGINT)
     opened.cluster.runner = (
         valgrind, "--tool=callgrind", "--trace-children=yes", *CACHES,
-        f"--callgrind-out-file={counts_folder(opened)}/counts.%p",
+        f"--callgrind-out-file={opened.cluster.data_dir}/counts.%p",
     )  # fmt: skip
     opened.cluster.start()
     for name, (call, charges) in calls(held).items():

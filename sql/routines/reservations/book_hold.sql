@@ -32,7 +32,13 @@ begin
             v.account_id, p_hold.actor_id, e ->> 'type', p_now, e -> 'data'
         ) from jsonb_array_elements(p_events) e;
     end if;
-    perform ducto.tell_hold(p_hold, p_now);
+    perform ducto.write_event(
+        v.account_id, p_hold.actor_id, 'credits.reserved', p_now, jsonb_build_object(
+            'reservation_id', p_hold.reservation_id,
+            'amount', trim_scale(p_hold.amount),
+            'expires_at', p_hold.expires_at
+        )
+    );
     perform ducto.open_headroom(v, p_terms, p_models, p_now);
 end
 $$;

@@ -28,13 +28,16 @@ declare
     v_free boolean;
     v_room numeric;
     v_until timestamptz;
+    v_caps record;
     v_capped numeric;
     v_window_end timestamptz;
     v_by_model boolean;
 begin
     if p_account.has_caps then
-        select c.room, c.window_end, c.by_model into v_capped, v_window_end, v_by_model
-        from ducto.cap_room(p_account.account_id, p_models, p_now) c;
+        v_caps := ducto.cap_room(p_account.account_id, p_models, p_now);
+        v_capped := v_caps.room;
+        v_window_end := v_caps.window_end;
+        v_by_model := v_caps.by_model;
     end if;
     if p_account.status = 'active' and p_account.debt = 0.0
         and not p_terms.plan_missing

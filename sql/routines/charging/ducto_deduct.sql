@@ -25,17 +25,21 @@ declare
     v_scale integer;
     v_exact numeric;
     v_cost numeric;
+    v_breakdown jsonb;
     v_model text;
     v_operation text;
     v_free numeric;
+    v_amount numeric;
     v_lot_id bigint;
     v_plan_key text;
     v_balance numeric;
     v_available numeric;
     v_created_at timestamptz;
+    v_drawn ducto.drawn;
     v_result jsonb;
 begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
+    -- All in one condition: what the row has no part in would be a node of the plan by itself.
     select r.version, r.plain_except, r.scale, p_metrics ->> 'model', p_metrics ->> 'operation',
         r.constant
         + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
@@ -47,16 +51,20 @@ begin
     where r.model = p_metrics -> 'model'
         and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
             and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
-                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)' end
-        and octet_length(p_metrics::text) < 65536
-        and (length(p_idempotency_key) between 1 and 255) is not false
-        and (current_setting('ducto.clock', true) <> '') is not true
-        and case
-            when p_metadata = '{}' and p_occurred_at is null and not p_metrics ? 'operation'
-                then true
-            else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end;
+                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
+            and octet_length(p_metrics::text) < 65536
+            and (length(p_idempotency_key) between 1 and 255) is not false
+            and (current_setting('ducto.clock', true) <> '') is not true
+            and case
+                when p_metadata = '{}' and p_occurred_at is null and not p_metrics ? 'operation'
+                    then true
+                else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end
+            end;
     if found then
         v_cost := trim_scale(round(v_exact, v_scale));
+        if v_exact <> v_cost then
+            v_breakdown := ducto.model_breakdown(v_exact, v_cost);
+        end if;
         update ducto.credit_accounts a set
             drawn = a.drawn + v_cost,
             headroom = a.headroom - v_cost
@@ -74,20 +82,27 @@ begin
                 else true end
         returning a.draw_lot, a.headroom_plan,
             case when a.draw_free then v_cost else 0 end,
+            case when a.draw_free then 0 else v_cost end,
             a.balance - case when a.draw_free then 0 else a.drawn end,
             a.balance + a.allowance - a.held - a.drawn,
             -- Within the headroom's time, also where it ends between the two looks at the clock.
             least(clock_timestamp(), a.headroom_until)
-        into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at;
+        into v_lot_id, v_plan_key, v_free, v_amount, v_balance, v_available, v_created_at;
         if not found then
-            select d.lot_id, d.plan_key, d.free, d.balance_after, d.available_after, d.created_at,
-                d.result
-            into v_lot_id, v_plan_key, v_free, v_balance, v_available, v_created_at, v_result
-            from ducto.charge_closed(
-                p_user_id, p_user_id, p_metrics, null, p_idempotency_key, p_metadata,
-                p_occurred_at, row(v_version, v_plain_except, v_exact, v_cost)::ducto.linear
-            ) d
-            where cardinality(v_plain_except) = 0 and length(p_user_id) between 1 and 200;
+            if v_plain_except = '{}' and length(p_user_id) between 1 and 200 then
+                v_drawn := ducto.charge_closed(
+                    p_user_id, p_user_id, p_metrics, null, p_idempotency_key, p_metadata,
+                    p_occurred_at, row(v_version, v_plain_except, v_exact, v_cost)::ducto.linear
+                );
+                v_lot_id := v_drawn.lot_id;
+                v_plan_key := v_drawn.plan_key;
+                v_free := v_drawn.free;
+                v_amount := trim_scale(v_cost - v_free);
+                v_balance := v_drawn.balance_after;
+                v_available := v_drawn.available_after;
+                v_created_at := v_drawn.created_at;
+                v_result := v_drawn.result;
+            end if;
         end if;
     end if;
     if v_created_at is not null then
@@ -96,19 +111,14 @@ begin
             allowance_consumed, lot_id, metrics, model, operation, breakdown, pricing_version,
             plan_key, idempotency_key, metadata, occurred_at, created_at
         ) values (
-            p_user_id, p_user_id, 'usage', v_free - v_cost, v_balance,
-            nullif(v_available, v_balance), v_free, case when v_cost > 0.0 then v_lot_id end,
-            p_metrics, v_model, v_operation,
-            case when v_exact <> v_cost then jsonb_build_object(
-                'model', trim_scale(v_exact), 'tools', 0, 'search', 0, 'cache', 0, 'fixed', 0,
-                'total', v_cost
-            ) end,
-            v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'), p_occurred_at,
-            v_created_at
+            p_user_id, p_user_id, 'usage', -v_amount, v_balance, nullif(v_available, v_balance),
+            v_free, case when v_cost > 0.0 then v_lot_id end, p_metrics, v_model, v_operation,
+            v_breakdown, v_version, v_plan_key, p_idempotency_key, nullif(p_metadata, '{}'),
+            p_occurred_at, v_created_at
         )
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
-            v_cost, v_model, trim_scale(v_cost - v_free), 'ok', null, p_user_id, false, '[]',
+            v_cost, v_model, v_amount, 'ok', null, p_user_id, false, '[]',
             row(0, 0, trim_scale(v_exact), 0, v_cost, 0)::ducto.plain_parts,
             trim_scale(v_balance), t.id, trim_scale(v_available), v_version, v_free
         )::ducto.plain_receipt)

@@ -22,10 +22,11 @@ begin
     where r.model = p_metrics -> 'model'
         and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
             and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
-                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)' end
-        and octet_length(p_metrics::text) < 65536
-        and (jsonb_typeof(p_metrics -> 'operation') = 'string'
-            and length(p_metrics ->> 'operation') between 1 and 200) is not false;
+                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
+            and octet_length(p_metrics::text) < 65536
+            and (jsonb_typeof(p_metrics -> 'operation') = 'string'
+                and length(p_metrics ->> 'operation') between 1 and 200) is not false
+            end;
     v.cost := trim_scale(round(v.exact, v_scale));
     return v;
 end

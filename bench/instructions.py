@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -36,6 +36,7 @@ BATCH = 100
 END_SECONDS = 60
 CACHES = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,8,64")
 DEDUCT = "select ducto_deduct(%s, %s::jsonb, %s)"
+BARE = "select floor.bare(%s, %s::jsonb, %s)"
 RESERVE = "select ducto_reserve(%s, p_metrics => %s::jsonb, p_idempotency_key => %s)"
 SETTLE = "select ducto_settle(%s::uuid, %s::jsonb)"
 HELD = (
@@ -67,9 +68,9 @@ def key() -> str:
     return f"instructions {next(NUMBERS)}"
 
 
-def charge(prefix: str) -> Call:
+def charge(prefix: str, call: LiteralString = DEDUCT) -> Call:
     """A charge of an account of a kind."""
-    return lambda link, n: link.execute(DEDUCT, [account(prefix, n), dumps(METRICS), key()])
+    return lambda link, n: link.execute(call, [account(prefix, n), dumps(METRICS), key()])
 
 
 def turn(link: Link, number: int) -> object:
@@ -107,6 +108,7 @@ def calls(held: Iterator[Any]) -> dict[str, tuple[Call, int]]:
             1,
         ),
         "plain charge": (charge("user_"), 1),
+        "no charge: it checks nothing": (charge("user_", BARE), 1),
         "caps on the model": (charge("capped_"), 1),
         "account charged once": (
             lambda link, n: link.execute(

@@ -119,7 +119,8 @@ class Lab:
             dsn = self.create(name)
             self.install(dsn, evaluator, MODELS)
             with psycopg.connect(dsn, autocommit=True) as link:
-                link.execute((HERE / "floor.sql").read_bytes())
+                for script in ("floor.sql", "bare.sql"):
+                    link.execute((HERE / script).read_bytes())
                 link.execute(
                     "insert into floor.balances"
                     " select 'user_' || n, 1000000 from generate_series(1, %s) n",

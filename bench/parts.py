@@ -38,12 +38,15 @@ class Part:
 
 
 def plain(lab: Lab) -> Iterator[Figure]:
-    """A charge priced from an expression; no plan, no caps."""
+    """A charge priced from an expression; no plan, no caps. Then one that checks nothing, the bound
+    of what leaving checks out could bring."""
     for evaluator in lab.evaluators:
         dsn = lab.charging(evaluator)
         for found in against_floor(lab, "plain", "plain", evaluator, dsn, "user_", CHARGE):
             yield found
             yield from behind(found)
+        name, script = "no charge: the same without a check", "charge_bare.sql"
+        yield from against_floor(lab, "plain", name, evaluator, dsn, "user_", UNBOUND, script)
 
 
 def behind(found: Figure) -> Iterator[Figure]:
@@ -232,7 +235,7 @@ def against_floor(
     evaluator: Evaluator,
     dsn: str,
     prefix: str,
-    budgets: Sequence[Budget],
+    budgets: Sequence[Budget | None],
     script: str = CHARGE_SCRIPT,
     charges: int = 1,
 ) -> Iterator[Figure]:
@@ -279,7 +282,7 @@ def compared(
     evaluator: Evaluator,
     clients: int,
     found: Comparison,
-    budget: Budget,
+    budget: Budget | None,
     unit: str = FLOOR,
 ) -> Figure:
     """The figure of a comparison."""
@@ -298,6 +301,7 @@ def compared(
 
 # What the figures must reach: with one client, with more.
 CHARGE = (Budget(0.75), Budget(0.65))
+UNBOUND = (None, None)
 PLAIN = Budget(0.95)
 PLAN = (Budget(0.7125), Budget(0.6175))
 PIPELINE = (Budget(0.5), Budget(0.4))

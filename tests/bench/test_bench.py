@@ -97,6 +97,28 @@ def test_charges_are_compared_with_the_floor(opened: Lab) -> None:
 
 
 @needs_programs
+def test_the_charge_without_a_check_leaves_what_a_charge_leaves(opened: Lab) -> None:
+    dsn = opened.charging("portable")
+    call = "select floor.bare(%s, %s::jsonb, %s)", "select ducto_deduct(%s, %s::jsonb, %s)"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        bare, charge = (
+            connection.execute(each, ["user_3", json.dumps(laboratory.METRICS), each]).fetchone()
+            for each in call
+        )
+        rows = connection.execute(
+            "select to_jsonb(t.*) - '{id,xid,created_at,balance_after,idempotency_key}'::text[]"
+            " from ducto.credit_transactions t where idempotency_key = any (%s)",
+            [list(call)],
+        ).fetchall()
+    assert bare is not None and charge is not None
+    moved = ("transaction_id", "balance_after", "available_after")
+    assert [bare[0].pop(each) != charge[0].pop(each) for each in moved] == [True] * 3
+    assert bare == charge
+    assert rows[0] == rows[1]
+    assert violations(dsn) == []
+
+
+@needs_programs
 def test_every_charge_of_the_pipeline_finds_its_headroom_closed(
     opened: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_account ducto.account := ducto.lock_account(p_account_id);
-    v_now constant timestamptz := ducto.now();
+    -- A price that is known was looked up with the clock's setting (ducto_deduct).
+    v_now constant timestamptz := case when p_linear.cost is null then ducto.now()
+        else clock_timestamp() end;
     v_terms constant ducto.terms := ducto.read_terms(
         v_account, p_metrics ->> 'operation', v_now
     );

@@ -84,7 +84,7 @@ comment on column ducto.credit_rates.plain_except is
 create table ducto.credit_linear_rates (
     model jsonb primary key,
     version integer not null,
-    scale integer not null,
+    scale integer,
     metrics text[] not null,
     plain_except text[] not null,
     constant numeric not null,
@@ -101,6 +101,8 @@ comment on table ducto.credit_linear_rates is
     'The models of the active version whose price is a sum of products of metrics and constants, '
     'and nothing else: a charge finds version and price with one look. Written with activation.';
 comment on column ducto.credit_linear_rates.model is 'As metrics have it: a string.';
+comment on column ducto.credit_linear_rates.scale is
+    'To how many decimals the sum is rounded; null: for whole metrics it never has more.';
 comment on column ducto.credit_linear_rates.metrics is
     'What a usage with this price may report: the standard metrics, and what says no quantity.';
 

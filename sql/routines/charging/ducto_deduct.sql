@@ -41,19 +41,21 @@ begin
     -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
     -- All in one condition: what the row has no part in would be a node of the plan by itself.
     select r.version, r.plain_except, r.scale, p_metrics ->> 'model', p_metrics ->> 'operation',
-        r.constant
-        + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
-        + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
-        + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
-        + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
+        trim_scale(
+            r.constant
+            + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
+            + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
+            + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
+            + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
+        )
     into v_version, v_plain_except, v_scale, v_model, v_operation, v_exact
     from ducto.credit_linear_rates r
     where r.model = p_metrics -> 'model'
-        and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
-            and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
+        and case when p_metrics - r.metrics = '{}' then
+            not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
                 @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
             and octet_length(p_metrics::text) < 65536
-            and (length(p_idempotency_key) between 1 and 255) is not false
+            and (p_idempotency_key <> '' and octet_length(p_idempotency_key) < 256) is not false
             and (current_setting('ducto.clock', true) <> '') is not true
             and case
                 when p_metadata = '{}' and p_occurred_at is null and not p_metrics ? 'operation'
@@ -61,9 +63,12 @@ begin
                 else ducto.may_draw(p_user_id, p_metrics, p_metadata, p_occurred_at) end
             end;
     if found then
-        v_cost := trim_scale(round(v_exact, v_scale));
-        if v_exact <> v_cost then
-            v_breakdown := ducto.model_breakdown(v_exact, v_cost);
+        v_cost := v_exact;
+        if v_scale is not null then
+            v_cost := trim_scale(round(v_exact, v_scale));
+            if v_cost <> v_exact then
+                v_breakdown := ducto.model_breakdown(v_exact, v_cost);
+            end if;
         end if;
         update ducto.credit_accounts a set
             drawn = a.drawn + v_cost,
@@ -119,7 +124,7 @@ begin
         on conflict (account_id, idempotency_key) do nothing
         returning to_jsonb(row(
             v_cost, v_model, v_amount, 'ok', null, p_user_id, false, '[]',
-            row(0, 0, trim_scale(v_exact), 0, v_cost, 0)::ducto.plain_parts,
+            row(0, 0, v_exact, 0, v_cost, 0)::ducto.plain_parts,
             trim_scale(v_balance), t.id, trim_scale(v_available), v_version, v_free
         )::ducto.plain_receipt)
         into v_result;

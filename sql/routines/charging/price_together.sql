@@ -56,7 +56,7 @@ begin
             limit 1
         ) r on true
         cross join lateral (
-            select trim_scale(round(r.exact, r.scale)) as cost offset 0
+            select trim_scale(coalesce(round(r.exact, r.scale), r.exact)) as cost offset 0
         ) e
         where c.account_id is not null
         -- As the sum has them, so that nothing is sorted again.

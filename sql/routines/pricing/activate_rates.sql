@@ -12,7 +12,9 @@ begin
         model, version, scale, metrics, plain_except, constant, metric_1, factor_1,
         metric_2, factor_2, metric_3, factor_3, metric_4, factor_4
     )
-    select to_jsonb(r.key), r.version, r.plain_scale,
+    select to_jsonb(r.key), r.version,
+        case when r.plain_scale < (select max(min_scale(f)) from unnest(r.factors) f)
+            then r.plain_scale end,
         array_remove(ducto.config_metrics('{}'), 'tool_calls') || '{model,operation}',
         r.plain_except, r.factors[1],
         r.names[1], r.factors[2], r.names[2], r.factors[3],

@@ -12,22 +12,26 @@ declare
     v ducto.linear;
     v_scale integer;
 begin
-    select r.version, r.plain_except, r.scale, r.constant
-        + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
-        + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
-        + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
-        + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
+    select r.version, r.plain_except, r.scale,
+        trim_scale(
+            r.constant
+            + coalesce((p_metrics -> r.metric_1)::numeric * r.factor_1, 0)
+            + coalesce((p_metrics -> r.metric_2)::numeric * r.factor_2, 0)
+            + coalesce((p_metrics -> r.metric_3)::numeric * r.factor_3, 0)
+            + coalesce((p_metrics -> r.metric_4)::numeric * r.factor_4, 0)
+        )
     into v.version, v.plain_except, v_scale, v.exact
     from ducto.credit_linear_rates r
     where r.model = p_metrics -> 'model'
-        and case when p_metrics @> '{}' then p_metrics - r.metrics = '{}'
-            and not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
+        and case when p_metrics - r.metrics = '{}' then
+            not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
                 @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
             and octet_length(p_metrics::text) < 65536
             and (jsonb_typeof(p_metrics -> 'operation') = 'string'
                 and length(p_metrics ->> 'operation') between 1 and 200) is not false
             end;
-    v.cost := trim_scale(round(v.exact, v_scale));
+    v.cost := case when v_scale is null then v.exact
+        else trim_scale(round(v.exact, v_scale)) end;
     return v;
 end
 $$;

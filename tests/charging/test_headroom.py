@@ -662,3 +662,37 @@ def test_the_time_of_a_hold_runs_from_when_it_has_its_account(
         hold["reservation_id"],
     )
     assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "fraction", ["5", "0" * 40, "0" * 41, "0" * 16000], ids=lambda digits: str(len(digits))
+)
+def test_a_price_within_it_is_of_usage_that_can_be_priced_again(
+    priced: Connection, fraction: str
+) -> None:
+    """The evaluator takes 40 digits, zeros too: more could be charged, and never recomputed."""
+    priced.execute("select ducto_add_credits('ann', 100, 'purchase')")
+    hold = one(priced, "select ducto_reserve('ann', 1)")["reservation_id"]
+    usage = f'{{"model": "sum", "input_tokens": 1000.{fraction}}}'
+    calls = [
+        "select ducto_deduct('ann', %(usage)s::jsonb)",
+        "select ducto_reserve('ann', p_metrics => %(usage)s::jsonb)",
+        "select ducto_settle(%(hold)s::uuid, %(usage)s::jsonb)",
+    ]
+    for call in calls:
+        if len(fraction) <= 40:
+            found = priced.execute(call, {"usage": usage, "hold": hold}).fetchone()
+            assert found is not None and found[0]["status"] == "ok"
+        else:
+            with pytest.raises(psycopg.Error, match="more than 40 fraction digits") as refused:
+                priced.execute(call, {"usage": usage, "hold": hold})
+            assert refused.value.sqlstate == "DU017"
+    (item,) = one(
+        priced,
+        "select ducto_deduct_batch(jsonb_build_array(jsonb_build_object("
+        "'user_id', 'ann', 'metrics', %s::jsonb)))",
+        usage,
+    )
+    assert item["status"] == ("ok" if len(fraction) <= 40 else "error")
+    assert item.get("cost") == (D(f"1000.{fraction}") / 1000 if len(fraction) <= 40 else None)
+    assert priced.execute("select * from ducto_check()").fetchall() == []

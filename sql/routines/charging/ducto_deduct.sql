@@ -33,8 +33,8 @@ declare
     v_amount numeric;
     v_result jsonb;
 begin
-    -- A sum of products of whole numbers; whatever else is sent, the evaluator prices or refuses.
-    -- All in one condition: what the row has no part in would be a node of the plan by itself.
+    -- A sum of products of whole numbers, written without a point; the evaluator prices or refuses
+    -- all else. One condition: what the row has no part in would be a node of the plan by itself.
     select r.version, r.plain_except, r.scale, p_metrics ->> 'model', p_metrics ->> 'operation',
         trim_scale(
             r.constant
@@ -48,8 +48,8 @@ begin
     where r.model = p_metrics -> 'model'
         and case when p_metrics - r.metrics = '{}' then
             not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
-                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
-            and octet_length(p_metrics::text) < 65536
+                @.type() != "number" || @ < 0 || @ > 100000000000)'
+            and (p_metrics - '{model,operation}'::text[])::text not like '%.%'
             and (p_idempotency_key <> '' and octet_length(p_idempotency_key) < 256) is not false
             and (current_setting('ducto.clock', true) <> '') is not true
             and case

@@ -51,8 +51,8 @@ begin
                         and c.metrics - l.metrics = '{}'
                         and not c.metrics ? 'operation'
                         and not c.metrics - 'model' @? 'strict $.* ? (
-                            @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
-                        and octet_length(c.metrics::text) < 65536 end
+                            @.type() != "number" || @ < 0 || @ > 100000000000)'
+                        and (c.metrics - 'model')::text not like '%.%' end
             limit 1
         ) r on true
         cross join lateral (

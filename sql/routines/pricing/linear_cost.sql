@@ -25,8 +25,8 @@ begin
     where r.model = p_metrics -> 'model'
         and case when p_metrics - r.metrics = '{}' then
             not p_metrics - '{model,operation}'::text[] @? 'strict $.* ? (
-                @.type() != "number" || @ < 0 || @ > 100000000000 || @.floor() != @)'
-            and octet_length(p_metrics::text) < 65536
+                @.type() != "number" || @ < 0 || @ > 100000000000)'
+            and (p_metrics - '{model,operation}'::text[])::text not like '%.%'
             and (jsonb_typeof(p_metrics -> 'operation') = 'string'
                 and length(p_metrics ->> 'operation') between 1 and 200) is not false
             end;

@@ -108,7 +108,7 @@ def calls(held: Iterator[Any]) -> dict[str, tuple[Call, int]]:
             1,
         ),
         "plain charge": (charge("user_"), 1),
-        "no charge: it checks nothing": (charge("user_", BARE), 1),
+        "bare: it checks nothing": (charge("user_", BARE), 1),
         "caps on the model": (charge("capped_"), 1),
         "account charged once": (
             lambda link, n: link.execute(

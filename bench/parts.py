@@ -45,7 +45,7 @@ def plain(lab: Lab) -> Iterator[Figure]:
         for found in against_floor(lab, "plain", "plain", evaluator, dsn, "user_", CHARGE):
             yield found
             yield from behind(found)
-        name, script = "no charge: the same without a check", "charge_bare.sql"
+        name, script = "bare: the same without a check", "charge_bare.sql"
         yield from against_floor(lab, "plain", name, evaluator, dsn, "user_", UNBOUND, script)
 
 

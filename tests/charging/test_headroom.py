@@ -696,3 +696,49 @@ def test_a_price_within_it_is_of_usage_that_can_be_priced_again(
     assert item["status"] == ("ok" if len(fraction) <= 40 else "error")
     assert item.get("cost") == (D(f"1000.{fraction}") / 1000 if len(fraction) <= 40 else None)
     assert priced.execute("select * from ducto_check()").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "cost", "exact"),
+    [
+        ("2.50", "2.5", "2.5"),
+        ("input_tokens * 0.5", "50", "50"),
+        ("input_tokens * 0.5 + output_tokens", "57", "57"),
+        ("1 + input_tokens * 0.5 + output_tokens + cached_tokens * 3", "67", "67"),
+        ("input_tokens + output_tokens + cached_tokens + requests * 0.25", "110.25", "110.25"),
+        ("input_tokens * 0.0000000000004", "0.00000000004", "0.00000000004"),
+        ("output_tokens * 0.0000000000004", "0.000000000003", "0.0000000000028"),
+        (
+            "cached_tokens + output_tokens * 0.0000000000004 + requests + reasoning_tokens * 2",
+            "4.000000000003",
+            "4.0000000000028",
+        ),
+    ],
+)
+def test_a_price_within_it_has_as_many_terms_as_it_has(
+    both: Connection, expression: str, cost: str, exact: str
+) -> None:
+    """Three and four terms too, none reported or all, and rounded where they are too fine."""
+    both.execute(
+        "select ducto_pricing_set(jsonb_build_object('models', jsonb_build_object('m', %s::text)))",
+        [expression],
+    )
+    both.execute("select ducto_add_credits('ann', 1000, 'purchase')")
+    assert one(both, "select model #>> '{}' from ducto.credit_linear_rates") == "m"
+    usage = (
+        '{"model": "m", "input_tokens": 100, "output_tokens": 7, "cached_tokens": 3, "requests": 1}'
+    )
+    quote = one(both, "select ducto_quote('ann', %s::jsonb)", usage)
+    charge = one(both, "select ducto_deduct('ann', %s::jsonb)", usage)
+    assert headroom(both, "ann") == 1000 - D(cost)
+    assert charge["cost"] == quote["cost"] == D(cost)
+    assert charge["breakdown"] == quote["breakdown"]
+    assert (charge["breakdown"]["model"], charge["breakdown"]["total"]) == (D(exact), D(cost))
+    explained = one(both, "select ducto_explain(%s)", charge["transaction_id"])
+    assert explained["breakdown"] == charge["breakdown"]
+    hold = one(both, "select ducto_reserve('ann', p_metrics => %s::jsonb)", usage)
+    settled = one(both, "select ducto_settle(%s::uuid, %s::jsonb)", hold["reservation_id"], usage)
+    assert settled["breakdown"] == charge["breakdown"]
+    nothing = one(both, "select ducto_deduct('ann', '{\"model\": \"m\"}')")
+    assert nothing["cost"] == one(both, 'select ducto_calculate(\'{"model": "m"}\')')["cost"]
+    assert both.execute("select * from ducto_check()").fetchall() == []

@@ -96,10 +96,8 @@ begin
                 v_balance, nullif(v_available, v_balance), v_free,
                 case when v_price.cost > 0.0 then v_lot_id end, p_metrics, p_metrics ->> 'model',
                 coalesce(v_hold.operation, p_metrics ->> 'operation'),
-                case when v_price.exact <> v_price.cost then jsonb_build_object(
-                    'model', trim_scale(v_price.exact), 'tools', 0, 'search', 0, 'cache', 0,
-                    'fixed', 0, 'total', v_price.cost
-                ) end,
+                case when v_price.exact <> v_price.cost
+                    then ducto.model_breakdown(v_price.exact, v_price.cost) end,
                 v_hold.pricing_version, v_hold.plan_key, p_reservation_id, v_now
             )
             returning to_jsonb(row(

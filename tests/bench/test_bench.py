@@ -205,7 +205,7 @@ def test_what_a_charge_writes_and_locks_is_counted(
 def test_first_charges_of_sessions_are_timed_beside_the_floors(
     opened: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first, "SESSIONS", 2)
+    monkeypatch.setattr(first, "SESSIONS", 3)
     monkeypatch.setattr(first, "EVALUATORS", ("portable",))
     figures = list(parts.PARTS["first"].measure(opened))
     assert [(each.name, each.budget) for each in figures] == [

@@ -46,8 +46,6 @@ def first(lab: Lab, names: dict[Evaluator, str]) -> Iterator[Figure]:
     """Within the headroom, with the headroom closed, at a price that the evaluator tells."""
     for evaluator in EVALUATORS:
         dsn = lab.charging(evaluator)
-        # The first session after a vacuum builds what later ones find.
-        call(dsn, "select 1", [])
         kinds: dict[str, tuple[Any, Budget]] = {
             "within the headroom": (METRICS, QUICKLY),
             "its headroom closed": (METRICS, QUICKLY),
